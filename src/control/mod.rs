@@ -1,0 +1,1 @@
+//! Commands in, state out: the only way to change anything.

@@ -1,0 +1,1 @@
+//! `batonctl`, the operator's tool.

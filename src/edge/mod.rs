@@ -1,0 +1,3 @@
+//! A connection comes in → TLS → upgrade → relay → close.
+
+pub mod close;

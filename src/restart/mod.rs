@@ -1,0 +1,1 @@
+//! A restart is asked for → hold → drain → hand off → report.
