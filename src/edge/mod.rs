@@ -2,6 +2,8 @@
 
 mod chunk;
 pub mod close;
+pub mod frame;
+mod relay;
 mod tls;
 mod wire;
 pub use wire::{Socket, Wire};
