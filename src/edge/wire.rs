@@ -10,8 +10,8 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::chunk::{Chunk, Scratch, with_scratch};
-use super::tls::Session;
+use super::chunk::{Scratch, with_scratch};
+use super::tls::{Records, Session};
 
 /// A connected stream socket.
 #[derive(Debug)]
@@ -171,7 +171,7 @@ impl Wire {
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
-        records: &mut super::tls::Records,
+        records: &mut Records,
     ) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());
@@ -195,13 +195,15 @@ impl Wire {
     }
 
     /// Ends this direction: close_notify on TLS, then FIN, after what waits has been written.
-    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_end(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: &mut Records,
+    ) -> Poll<io::Result<()>> {
         if let Some(tls) = &mut self.tls {
-            with_scratch(|scratch| {
-                scratch.records.clear();
-                tls.close(&mut scratch.records)?;
-                self.backlog.write(&mut self.socket, cx, scratch.records.filled())
-            })?;
+            records.clear();
+            tls.close(records)?;
+            self.backlog.write(&mut self.socket, cx, records.filled())?;
         }
         ready!(self.poll_flush_backlog(cx))?;
         self.socket.poll_shutdown(cx)
@@ -297,6 +299,6 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_end(cx)
+        with_scratch(|scratch| self.get_mut().poll_end(cx, &mut scratch.records))
     }
 }
