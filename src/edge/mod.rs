@@ -1,3 +1,4 @@
 //! A connection comes in → TLS → upgrade → relay → close.
 
 pub mod close;
+pub mod listener;
