@@ -1,7 +1,7 @@
 //! A connection comes in → TLS → upgrade → relay → close.
 //!
 //! In the order in which a connection meets them: a [`listener`] holds the socket, the acceptor
-//! of a worker thread takes the connection, [`tls`](mod@tls) and HTTP bring it to the 101, a
+//! of a worker thread takes the connection, TLS and HTTP bring it to the 101, a
 //! [`route`] says where to, the relay passes bytes and knows where frames end ([`frame`]), and
 //! ends it with a Close ([`close`]). [`clients`] knows who is there.
 
@@ -11,15 +11,18 @@ mod chunk;
 pub mod clients;
 pub mod close;
 pub mod counters;
+mod drain;
 mod forward;
 pub mod frame;
 mod http;
 pub mod listener;
 mod relay;
 pub mod route;
-pub mod tls;
+mod tls;
 mod upgrade;
 mod wire;
 mod worker;
 
-pub use worker::{Announcement, Departure, Edge};
+pub use acceptor::Door;
+pub use drain::{Announcement, Departure};
+pub use worker::Edge;
