@@ -1,1 +1,4 @@
 //! A restart is asked for → hold → drain → hand off → report.
+
+pub mod handoff;
+pub mod report;
