@@ -64,10 +64,14 @@ pub fn load(chain: &Path, key: &Path) -> Result<Arc<CertifiedKey>, LoadError> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| told(error, chain))?;
     if certificates.is_empty() {
-        return Err(LoadError::NoCertificate { path: chain.to_owned() });
+        return Err(LoadError::NoCertificate {
+            path: chain.to_owned(),
+        });
     }
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
-        pem::Error::NoItemsFound => LoadError::NoKey { path: key.to_owned() },
+        pem::Error::NoItemsFound => LoadError::NoKey {
+            path: key.to_owned(),
+        },
         error => told(error, key),
     })?;
     CertifiedKey::from_der(certificates, private, &aws_lc_rs::default_provider())

@@ -29,7 +29,10 @@ impl Resolver {
                 names.entry(name).or_insert_with(|| Arc::clone(certificate));
             }
         }
-        Some(Self { names, default: Arc::clone(default) })
+        Some(Self {
+            names,
+            default: Arc::clone(default),
+        })
     }
 
     fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
@@ -51,9 +54,15 @@ impl ResolvesServerCert for Resolver {
 
 /// The DNS names in the leaf's subjectAltName, lower case.
 fn leaf_names(certificate: &CertifiedKey) -> Vec<String> {
-    let Some(leaf) = certificate.cert.first() else { return Vec::new() };
-    let Ok((_, leaf)) = X509Certificate::from_der(leaf) else { return Vec::new() };
-    let Ok(Some(names)) = leaf.subject_alternative_name() else { return Vec::new() };
+    let Some(leaf) = certificate.cert.first() else {
+        return Vec::new();
+    };
+    let Ok((_, leaf)) = X509Certificate::from_der(leaf) else {
+        return Vec::new();
+    };
+    let Ok(Some(names)) = leaf.subject_alternative_name() else {
+        return Vec::new();
+    };
     names
         .value
         .general_names

@@ -23,8 +23,7 @@ use crate::edge::route::Routes;
 use crate::edge::{Announcement, Departure, Door, Edge};
 use crate::event;
 use crate::restart::handoff::{
-    self, Departing, Handed, HandoffError, Launch, Offer, Outcome, Predecessor, Progress,
-    Successor,
+    self, Departing, Handed, HandoffError, Launch, Offer, Outcome, Predecessor, Progress, Successor,
 };
 use crate::restart::lifecycle::{Action, Event, Phase};
 use crate::restart::report::DrainReport;
@@ -62,7 +61,10 @@ pub(super) fn live(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
-        .map_err(|source| StartError::System { doing: "start the control loop", source })?;
+        .map_err(|source| StartError::System {
+            doing: "start the control loop",
+            source,
+        })?;
     runtime.block_on(run(args, arguments, inherited, notifier, channel))
 }
 
@@ -94,7 +96,10 @@ async fn run(
             Err(error)
         }
         Ok(daemon) => {
-            predecessor.ready().await.map_err(|source| StartError::Handoff { source })?;
+            predecessor
+                .ready()
+                .await
+                .map_err(|source| StartError::Handoff { source })?;
             match predecessor.committed().await {
                 Outcome::Abandoned => Ok(()),
                 outcome => daemon.serve(Some((predecessor, outcome))).await,
@@ -175,25 +180,33 @@ impl Daemon {
             .listeners
             .iter()
             .filter_map(|listener| {
-                let door = self.doors.iter().find(|door| door.name == listener.name())?;
+                let door = self
+                    .doors
+                    .iter()
+                    .find(|door| door.name == listener.name())?;
                 Some((door.clone(), listener))
             })
             .collect();
         self.edge
             .accept(&pairs)
             .await
-            .map_err(|source| StartError::System { doing: "accept connections", source })
+            .map_err(|source| StartError::System {
+                doing: "accept connections",
+                source,
+            })
     }
 
-    async fn serve(mut self, predecessor: Option<(Predecessor, Outcome)>) -> Result<(), StartError> {
+    async fn serve(
+        mut self,
+        predecessor: Option<(Predecessor, Outcome)>,
+    ) -> Result<(), StartError> {
         self.accept().await?;
         let mut reports = None;
-        if let Some((mut predecessor, outcome)) = predecessor {
+        if let Some((predecessor, outcome)) = predecessor {
             if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
                 listeners.iter_mut().for_each(Listener::take_over);
             }
             if outcome == Outcome::Committed {
-                let _ = predecessor.accepting().await;
                 reports = Some(predecessor);
             } else {
                 self.notifier.ready(&self.status());
@@ -280,7 +293,12 @@ impl Daemon {
 
     /// Starts a successor of the same program, with the same arguments.
     fn prepare(&self) -> Pending<Result<Successor, HandoffError>> {
-        event!(INFO, message_id::HANDOFF_STARTED, "starting a successor: {}", self.program.display());
+        event!(
+            INFO,
+            message_id::HANDOFF_STARTED,
+            "starting a successor: {}",
+            self.program.display()
+        );
         let launch = Launch {
             program: self.program.clone(),
             args: without_successor_option(&self.arguments),
@@ -289,7 +307,10 @@ impl Daemon {
         let listeners = Rc::clone(&self.listeners);
         Box::pin(async move {
             let offered: Vec<OfferedSocket<'_>> = listeners.iter().map(Listener::offer).collect();
-            let offer = Offer { listeners: &offered, state: &[] };
+            let offer = Offer {
+                listeners: &offered,
+                state: &[],
+            };
             handoff::prepare(&launch, offer, SUCCESSOR_DEADLINE).await
         })
     }
@@ -368,7 +389,12 @@ impl Daemon {
             Departure::Stop => "stop",
         };
         self.notifier.stopping(&format!("stopping for a {what}"));
-        event!(INFO, message_id::STOPPING, baton_departure = what, "stopping for a {what}");
+        event!(
+            INFO,
+            message_id::STOPPING,
+            baton_departure = what,
+            "stopping for a {what}"
+        );
         self.edge.stop_accepting().await;
         self.listeners = Rc::default();
         departure
@@ -381,7 +407,12 @@ impl Daemon {
         }
     }
 
-    fn drain(&mut self, departure: Departure, paced: bool, within: Option<Duration>) -> Pending<()> {
+    fn drain(
+        &mut self,
+        departure: Departure,
+        paced: bool,
+        within: Option<Duration>,
+    ) -> Pending<()> {
         if self.clients_at_start == 0 {
             self.clients_at_start = self.edge.clients() as u64;
             event!(
@@ -392,13 +423,20 @@ impl Daemon {
                 self.clients_at_start
             );
         }
-        let announcement = Announcement { departure, paced, within, since: Instant::now() };
+        let announcement = Announcement {
+            departure,
+            paced,
+            within,
+            since: Instant::now(),
+        };
         let edge = Rc::clone(&self.edge);
         Box::pin(async move { edge.drain(&announcement).await })
     }
 
     fn drain_report(&self) -> DrainReport {
-        self.edge.counters().drain_report(self.clients_at_start, self.edge.clients() as u64)
+        self.edge
+            .counters()
+            .drain_report(self.clients_at_start, self.edge.clients() as u64)
     }
 
     async fn report(&mut self) {
@@ -428,7 +466,7 @@ impl Daemon {
 
     fn note_predecessor(&mut self, progress: Option<Progress>, from: &mut Option<Predecessor>) {
         match progress {
-            Some(Progress::Under(report)) => self.predecessor_left = Some(report.remaining),
+            Some(Progress::Draining(report)) => self.predecessor_left = Some(report.remaining),
             Some(Progress::Done(report)) => {
                 tracing::info!("the predecessor has left: {report}");
                 self.predecessor_left = None;
@@ -448,7 +486,10 @@ impl Daemon {
                 format!("serving {clients} clients; {left} are leaving the predecessor")
             }
             (Phase::HandingOff, _) => format!("serving {clients} clients; starting a successor"),
-            _ => format!("{clients} of {} clients have yet to leave", self.clients_at_start),
+            _ => format!(
+                "{clients} of {} clients have yet to leave",
+                self.clients_at_start
+            ),
         }
     }
 
@@ -485,7 +526,11 @@ fn open_listeners(
                 message_id::LISTENER_ADOPTED,
                 baton_listener = name,
                 "listener.{name}: adopted on {address} from {}",
-                if origin == Origin::Systemd { "systemd" } else { "the predecessor" }
+                if origin == Origin::Systemd {
+                    "systemd"
+                } else {
+                    "the predecessor"
+                }
             ),
         }
     }

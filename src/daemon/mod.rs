@@ -31,7 +31,10 @@ mod exit {
 /// `batond`, from its arguments to its exit code.
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
-    if arguments.nth(1).is_some_and(|argument| argument == LAUNCH_SUBCOMMAND) {
+    if arguments
+        .nth(1)
+        .is_some_and(|argument| argument == LAUNCH_SUBCOMMAND)
+    {
         return launch_command(arguments);
     }
     // Both before anything that could start a thread.

@@ -36,7 +36,10 @@ pub(super) enum StartError {
     #[error("{source}")]
     Handoff { source: HandoffError },
     #[error("cannot {doing}: {source}")]
-    System { doing: &'static str, source: io::Error },
+    System {
+        doing: &'static str,
+        source: io::Error,
+    },
 }
 
 impl StartError {
@@ -73,19 +76,26 @@ pub(super) fn doors(config: &Config) -> Result<Vec<Door>, StartError> {
         .collect()
 }
 
-fn tls(config: &Config, listener: &ListenerConfig) -> Result<Option<Arc<ServerConfig>>, StartError> {
+fn tls(
+    config: &Config,
+    listener: &ListenerConfig,
+) -> Result<Option<Arc<ServerConfig>>, StartError> {
     let mut certificates = Vec::new();
     for name in &listener.certificates {
-        let Some(one) = config.certificates.iter().find(|one| one.name == *name) else { continue };
-        let pair = load::load(&one.chain, &one.key)
-            .map_err(|source| StartError::Certificate { name: name.clone(), source })?;
+        let Some(one) = config.certificates.iter().find(|one| one.name == *name) else {
+            continue;
+        };
+        let pair = load::load(&one.chain, &one.key).map_err(|source| StartError::Certificate {
+            name: name.clone(),
+            source,
+        })?;
         certificates.push((pair, one.names.clone()));
     }
     match Resolver::new(&certificates) {
         None => Ok(None),
-        Some(resolver) => {
-            server_config(resolver).map(Some).map_err(|source| StartError::Tls { source })
-        }
+        Some(resolver) => server_config(resolver)
+            .map(Some)
+            .map_err(|source| StartError::Tls { source }),
     }
 }
 
@@ -93,8 +103,16 @@ fn tls(config: &Config, listener: &ListenerConfig) -> Result<Option<Arc<ServerCo
 pub(super) fn raise_descriptor_limit(clients: usize) {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // Fails only for want of a right that raising up to the hard limit does not take.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    let Some(limit) = getrlimit(Resource::Nofile).current else { return };
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    );
+    let Some(limit) = getrlimit(Resource::Nofile).current else {
+        return;
+    };
     let room = limit.saturating_sub(SPARE_DESCRIPTORS) / 2;
     if room < clients as u64 {
         event!(

@@ -72,7 +72,9 @@ pub(super) async fn accept(worker: Rc<Worker>, door: Rc<Door>, socket: Listening
     };
     let mut failed_before = false;
     loop {
-        let Some(permit) = handshake_permit(&worker).await else { return };
+        let Some(permit) = handshake_permit(&worker).await else {
+            return;
+        };
         match acceptor.accept().await {
             Ok((socket, peer)) => {
                 failed_before = false;
@@ -100,7 +102,10 @@ pub(super) async fn accept(worker: Rc<Worker>, door: Rc<Door>, socket: Listening
 /// Waits while `limits.handshakes` are under way. One permit is kept by each accept loop that
 /// waits for a connection, so those are not counted.
 async fn handshake_permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
-    Arc::clone(&worker.shared.handshakes).acquire_owned().await.ok()
+    Arc::clone(&worker.shared.handshakes)
+        .acquire_owned()
+        .await
+        .ok()
 }
 
 /// The connection was gone before it could be taken (accept(2), "Error handling").

@@ -44,7 +44,10 @@ impl fmt::Display for Backend {
 
 impl Backend {
     pub(super) fn new(config: &BackendConfig) -> Self {
-        Self { address: config.address.clone(), connections: AtomicUsize::new(0) }
+        Self {
+            address: config.address.clone(),
+            connections: AtomicUsize::new(0),
+        }
     }
 
     async fn connect(self: &Arc<Self>) -> io::Result<(Socket, Occupied)> {
@@ -84,7 +87,12 @@ pub(super) async fn connect(service: &Service) -> Result<(Socket, Occupied), Unr
     for backend in candidates {
         match backend.connect().await {
             Ok(connected) => return Ok(connected),
-            Err(error) => last = Some(Unreachable { backend: backend.to_string(), error }),
+            Err(error) => {
+                last = Some(Unreachable {
+                    backend: backend.to_string(),
+                    error,
+                })
+            }
         }
     }
     Err(last.unwrap_or_else(|| Unreachable {

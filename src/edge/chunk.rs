@@ -20,7 +20,10 @@ pub(super) struct Chunk {
 
 impl Chunk {
     fn new() -> Self {
-        Self { bytes: vec![0; READ_SIZE + HELD_SIZE].into(), filled: 0 }
+        Self {
+            bytes: vec![0; READ_SIZE + HELD_SIZE].into(),
+            filled: 0,
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -71,7 +74,11 @@ thread_local! {
 /// Lends this thread's buffers to `f`. A nested call gets a fresh set, which costs but is right.
 pub(super) fn with_scratch<T>(f: impl FnOnce(&mut Scratch) -> T) -> T {
     let mut scratch = SCRATCH.take().unwrap_or_else(|| {
-        Box::new(Scratch { ciphertext: Chunk::new(), plaintext: Chunk::new(), records: Records::new() })
+        Box::new(Scratch {
+            ciphertext: Chunk::new(),
+            plaintext: Chunk::new(),
+            records: Records::new(),
+        })
     });
     let result = f(&mut scratch);
     SCRATCH.set(Some(scratch));

@@ -98,6 +98,10 @@ impl Clients {
 
     /// All of them as they are now.
     pub(super) fn snapshot(&self) -> Vec<Rc<Client>> {
-        self.entries.borrow().iter().map(|(_, client)| Rc::clone(client)).collect()
+        self.entries
+            .borrow()
+            .iter()
+            .map(|(_, client)| Rc::clone(client))
+            .collect()
     }
 }

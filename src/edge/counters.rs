@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::relay::{Ending, Outcome};
+use crate::restart::report::DrainReport;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -67,6 +68,21 @@ pub(super) fn count(counter: &AtomicU64) {
 }
 
 impl Counters {
+    /// How a drain that began with `clients_at_start` clients is going, with `remaining` left.
+    pub fn drain_report(&self, clients_at_start: u64, remaining: u64) -> DrainReport {
+        let read = |counter: &AtomicU64| counter.load(Relaxed);
+        DrainReport {
+            clients_at_start,
+            told: read(&self.told),
+            closed_cleanly: read(&self.closed_cleanly),
+            timed_out: read(&self.timed_out),
+            gone: read(&self.gone),
+            cut: read(&self.cut),
+            remaining,
+            discarded_messages: read(&self.discarded),
+        }
+    }
+
     /// Adds up one relay that has ended.
     pub(super) fn add(&self, ending: &Ending) {
         let add = |counter: &AtomicU64, n: u64| {
@@ -80,8 +96,14 @@ impl Counters {
         add(&self.bytes_down, ending.bytes_down);
         add(&self.backend_lost, ending.backend_lost.into());
         add(&self.torn, ending.torn.into());
-        add(&self.client_violations, ending.client_violation.is_some().into());
-        add(&self.backend_violations, ending.backend_violation.is_some().into());
+        add(
+            &self.client_violations,
+            ending.client_violation.is_some().into(),
+        );
+        add(
+            &self.backend_violations,
+            ending.backend_violation.is_some().into(),
+        );
         add(&self.discarded, ending.discarded);
         match ending.outcome {
             None | Some(Outcome::Left) => return,

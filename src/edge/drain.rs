@@ -57,7 +57,10 @@ impl Announcement {
     }
 
     fn deadline(&self, restart: &Restart) -> Instant {
-        let within = self.within.unwrap_or(restart.deadline).min(restart.deadline);
+        let within = self
+            .within
+            .unwrap_or(restart.deadline)
+            .min(restart.deadline);
         self.since + within
     }
 
@@ -81,12 +84,18 @@ impl Announcement {
 /// keeps any number of them evenly spread over the span.
 fn restart_reason(restart: &Restart, announced: &AtomicU64) -> String {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let Some(retry) = &restart.retry else { return restart.reason.clone() };
+    let Some(retry) = &restart.retry else {
+        return restart.reason.clone();
+    };
     let place = (announced.fetch_add(1, Relaxed) as f64 * GOLDEN).fract();
     let span = retry.end().saturating_sub(*retry.start());
     let delay = retry.start().as_secs_f64() + span.as_secs_f64() * place;
     let reason = format!("{}; retry in {delay:.1}s", restart.reason);
-    if reason.len() > REASON_MAX { restart.reason.clone() } else { reason }
+    if reason.len() > REASON_MAX {
+        restart.reason.clone()
+    } else {
+        reason
+    }
 }
 
 /// Tells every client of `worker` in turn, and waits until all connections have ended or the

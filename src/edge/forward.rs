@@ -44,8 +44,9 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 
 /// Takes out what concerned the connection that the message came on.
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> =
-        tokens(headers, &CONNECTION).filter_map(|name| name.parse().ok()).collect();
+    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+        .filter_map(|name| name.parse().ok())
+        .collect();
     for name in named.iter().filter(|name| **name != HOST) {
         headers.remove(name);
     }
@@ -73,7 +74,12 @@ pub(super) fn set_forwarded(
     headers.remove(EXPECT);
     let believed = is_trusted(peer, trusted);
     if !believed {
-        for name in [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, FORWARDED] {
+        for name in [
+            X_FORWARDED_FOR,
+            X_FORWARDED_PROTO,
+            X_FORWARDED_HOST,
+            FORWARDED,
+        ] {
             headers.remove(name);
         }
     }
@@ -130,7 +136,10 @@ mod tests {
             ("te", "trailers"),
         ]);
         remove_hop_by_hop(&mut fields);
-        assert_eq!(fields, headers(&[("host", "example.org"), ("x-stays", "1")]));
+        assert_eq!(
+            fields,
+            headers(&[("host", "example.org"), ("x-stays", "1")])
+        );
     }
 
     #[test]

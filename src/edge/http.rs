@@ -78,7 +78,9 @@ impl Connection {
     pub(super) async fn serve(self: Rc<Self>, socket: Socket) {
         let limits = &self.worker.shared.limits;
         let deadline = Instant::now() + limits.handshake_timeout;
-        let Some(wire) = self.handshake(socket, deadline).await else { return };
+        let Some(wire) = self.handshake(socket, deadline).await else {
+            return;
+        };
         let left = deadline.saturating_duration_since(Instant::now());
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder
@@ -93,7 +95,11 @@ impl Connection {
             let connection = Rc::clone(&self);
             async move { Ok::<_, Infallible>(connection.answer(request).await) }
         });
-        let mut http = pin!(builder.serve_connection(TokioIo::new(wire), service).with_upgrades());
+        let mut http = pin!(
+            builder
+                .serve_connection(TokioIo::new(wire), service)
+                .with_upgrades()
+        );
         let result = tokio::select! {
             result = http.as_mut() => result,
             () = self.worker.drain_begins() => {
@@ -105,13 +111,18 @@ impl Connection {
             }
         };
         if let Err(error) = result {
-            tracing::debug!(baton_listener = self.door.name, "HTTP connection ended: {error}");
+            tracing::debug!(
+                baton_listener = self.door.name,
+                "HTTP connection ended: {error}"
+            );
         }
     }
 
     async fn handshake(&self, socket: Socket, deadline: Instant) -> Option<Wire> {
         let counters = &self.worker.shared.counters;
-        let Some(config) = &self.door.tls else { return Some(Wire::plain(socket)) };
+        let Some(config) = &self.door.tls else {
+            return Some(Wire::plain(socket));
+        };
         let mut wire = match Wire::tls(socket, config.clone()) {
             Ok(wire) => wire,
             Err(error) => {
@@ -128,11 +139,17 @@ impl Connection {
                 return Some(wire);
             }
             Ok(Err(error)) => {
-                tracing::debug!(baton_listener = self.door.name, "TLS handshake failed: {error}");
+                tracing::debug!(
+                    baton_listener = self.door.name,
+                    "TLS handshake failed: {error}"
+                );
                 let _ = timeout(ALERT_LINGER, tokio::io::AsyncWriteExt::shutdown(&mut wire)).await;
             }
             Err(_) => {
-                tracing::debug!(baton_listener = self.door.name, "TLS handshake took too long");
+                tracing::debug!(
+                    baton_listener = self.door.name,
+                    "TLS handshake took too long"
+                );
             }
         }
         count(&counters.handshakes_failed);
@@ -146,22 +163,29 @@ impl Connection {
         } else {
             count(&self.worker.shared.counters.refused);
             let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "too many clients");
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
             response
         };
         self.answered.set(true);
         if self.worker.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 
     async fn forward(self: &Rc<Self>, mut request: Request<Incoming>) -> Response<Body> {
         let Some(service) = self.route(&request) else {
-            return refusal(StatusCode::NOT_FOUND, "no service answers to this host and path");
+            return refusal(
+                StatusCode::NOT_FOUND,
+                "no service answers to this host and path",
+            );
         };
-        let upgrade = request.version() == Version::HTTP_11
-            && forward::asks_for_websocket(request.headers());
+        let upgrade =
+            request.version() == Version::HTTP_11 && forward::asks_for_websocket(request.headers());
         let client = upgrade.then(|| hyper::upgrade::on(&mut request));
         if !upgrade {
             count(&self.worker.shared.counters.requests);
@@ -172,7 +196,10 @@ impl Connection {
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let Some(client) = client else {
-                return refusal(StatusCode::BAD_GATEWAY, "the backend switched without being asked");
+                return refusal(
+                    StatusCode::BAD_GATEWAY,
+                    "the backend switched without being asked",
+                );
             };
             let backend = hyper::upgrade::on(&mut response);
             return upgrade::switch(self, service, occupied, client, backend, response);
@@ -184,10 +211,16 @@ impl Connection {
     fn route(&self, request: &Request<Incoming>) -> Option<std::sync::Arc<Service>> {
         let host = match request.uri().host() {
             Some(host) => host,
-            None => request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(""),
+            None => request
+                .headers()
+                .get(HOST)
+                .and_then(|host| host.to_str().ok())
+                .unwrap_or(""),
         };
         let routes = self.worker.shared.routes.load();
-        routes.find(&self.door.name, host, request.uri().path()).cloned()
+        routes
+            .find(&self.door.name, host, request.uri().path())
+            .cloned()
     }
 
     /// Sends the request to a backend and returns the header of its answer; the body is still
@@ -201,16 +234,29 @@ impl Connection {
     ) -> Result<(Response<Incoming>, Occupied), Box<Response<Body>>> {
         let failed = |status, what: &str, log: String| {
             count(&self.worker.shared.counters.backend_failures);
-            tracing::warn!(baton_service = service.name, "service.{}: {log}", service.name);
+            tracing::warn!(
+                baton_service = service.name,
+                "service.{}: {log}",
+                service.name
+            );
             Box::new(refusal(status, what))
         };
         let (socket, occupied) = backend::connect(service).await.map_err(|error| {
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            failed(status, "the service is not there at the moment", error.to_string())
+            failed(
+                status,
+                "the service is not there at the moment",
+                error.to_string(),
+            )
         })?;
         let headers = request.headers_mut();
         forward::remove_hop_by_hop(headers);
-        forward::set_forwarded(headers, self.peer, self.door.tls.is_some(), &self.door.trusted);
+        forward::set_forwarded(
+            headers,
+            self.peer,
+            self.door.tls.is_some(),
+            &self.door.trusted,
+        );
         if upgrade {
             forward::set_websocket_upgrade(headers);
         }
@@ -235,7 +281,10 @@ impl Connection {
             Err(_) => Err(failed(
                 StatusCode::GATEWAY_TIMEOUT,
                 "the service did not answer in time",
-                format!("the backend did not answer within {} s", ANSWER_TIMEOUT.as_secs()),
+                format!(
+                    "the backend did not answer within {} s",
+                    ANSWER_TIMEOUT.as_secs()
+                ),
             )),
         }
     }
@@ -254,7 +303,10 @@ pub(super) fn refusal(status: StatusCode, what: &str) -> Response<Body> {
     let mut response = Response::new(Either::Right(Full::from(format!("{what}\n"))));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     if status.is_server_error() {
         headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
     }

@@ -24,7 +24,11 @@ impl Service {
         Self {
             name: config.name.clone(),
             restart: config.restart.clone(),
-            backends: config.backends.iter().map(|one| Arc::new(Backend::new(one))).collect(),
+            backends: config
+                .backends
+                .iter()
+                .map(|one| Arc::new(Backend::new(one)))
+                .collect(),
             listeners: config.listeners.clone(),
             hosts: config.hosts.clone(),
             paths: config.paths.clone(),
@@ -39,7 +43,10 @@ impl Service {
         let host = if self.hosts.is_empty() {
             0
         } else {
-            self.hosts.iter().filter_map(|pattern| host_rank(pattern, host)).max()?
+            self.hosts
+                .iter()
+                .filter_map(|pattern| host_rank(pattern, host))
+                .max()?
         };
         let path = self
             .paths
@@ -76,7 +83,12 @@ pub struct Routes {
 impl Routes {
     /// The services of a configuration.
     pub fn new(services: &[ServiceConfig]) -> Self {
-        Self { services: services.iter().map(|one| Arc::new(Service::new(one))).collect() }
+        Self {
+            services: services
+                .iter()
+                .map(|one| Arc::new(Service::new(one)))
+                .collect(),
+        }
     }
 
     /// The service for a request on `listener`. `host` is the Host header's value, with or

@@ -86,8 +86,9 @@ impl Session {
     ) -> Result<usize, rustls::Error> {
         let mut used = 0;
         loop {
-            let UnbufferedStatus { mut discard, state, .. } =
-                self.connection.process_tls_records(&mut incoming[used..]);
+            let UnbufferedStatus {
+                mut discard, state, ..
+            } = self.connection.process_tls_records(&mut incoming[used..]);
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
@@ -127,8 +128,10 @@ impl Session {
 
     /// Fetches the alert that rustls queued with an error.
     fn alert(&mut self, records: &mut Records) {
-        while let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(mut data)), .. } =
-            self.connection.process_tls_records(&mut [])
+        while let UnbufferedStatus {
+            state: Ok(ConnectionState::EncodeTlsData(mut data)),
+            ..
+        } = self.connection.process_tls_records(&mut [])
         {
             append(records, |out| match data.encode(out) {
                 Ok(n) => Ok(n),
@@ -196,7 +199,10 @@ pub(super) struct Records {
 
 impl Records {
     pub(super) fn new() -> Self {
-        Self { bytes: vec![0; READ_SIZE], filled: 0 }
+        Self {
+            bytes: vec![0; READ_SIZE],
+            filled: 0,
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -220,7 +226,9 @@ fn append(
                 records.filled += written;
                 return Some(());
             }
-            Err(Some(needed)) => records.bytes.resize(records.filled + needed.required_size, 0),
+            Err(Some(needed)) => records
+                .bytes
+                .resize(records.filled + needed.required_size, 0),
             Err(None) => return None,
         }
     }

@@ -30,7 +30,10 @@ pub(super) fn switch(
     mut response: Response<Incoming>,
 ) -> Response<Body> {
     if !forward::asks_for_websocket(response.headers()) {
-        return refusal(StatusCode::BAD_GATEWAY, "the backend switched to another protocol");
+        return refusal(
+            StatusCode::BAD_GATEWAY,
+            "the backend switched to another protocol",
+        );
     }
     let extensions = response.headers().contains_key(SEC_WEBSOCKET_EXTENSIONS);
     forward::remove_hop_by_hop(response.headers_mut());
@@ -42,7 +45,9 @@ pub(super) fn switch(
     let presence = connection.presence.take();
     tokio::task::spawn_local(async move {
         let _counted = (slot, presence, occupied);
-        let Some((client, backend)) = take_out(client, backend).await else { return };
+        let Some((client, backend)) = take_out(client, backend).await else {
+            return;
+        };
         count(&worker.shared.counters.upgraded);
         let key = worker.joined(&entry);
         let ending = Relay::new(client, backend, extensions, Rc::clone(&entry)).await;

@@ -66,7 +66,12 @@ pub struct Wire {
 impl Wire {
     /// A socket whose bytes are passed as they are.
     pub fn plain(socket: Socket) -> Self {
-        Self { socket, tls: None, backlog: Backlog::default(), leftover: Vec::new() }
+        Self {
+            socket,
+            tls: None,
+            backlog: Backlog::default(),
+            leftover: Vec::new(),
+        }
     }
 
     /// A socket that speaks TLS, as the server. [`Self::poll_handshake`] comes first.
@@ -75,7 +80,12 @@ impl Wire {
     /// When rustls does not accept the configuration.
     pub fn tls(socket: Socket, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         let tls = Some(Box::new(Session::new(config)?));
-        Ok(Self { socket, tls, backlog: Backlog::default(), leftover: Vec::new() })
+        Ok(Self {
+            socket,
+            tls,
+            backlog: Backlog::default(),
+            leftover: Vec::new(),
+        })
     }
 
     /// Completes the TLS handshake; at once without TLS.
@@ -86,7 +96,9 @@ impl Wire {
     pub fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_flush_backlog(cx))?;
-            let Some(tls) = &self.tls else { return Poll::Ready(Ok(())) };
+            let Some(tls) = &self.tls else {
+                return Poll::Ready(Ok(()));
+            };
             if tls.is_established() {
                 return Poll::Ready(Ok(()));
             }
@@ -145,8 +157,14 @@ impl Wire {
         cx: &mut Context<'_>,
         scratch: &mut Scratch,
     ) -> Poll<io::Result<usize>> {
-        let Scratch { ciphertext, plaintext, records } = scratch;
-        let Some(tls) = &mut self.tls else { return Poll::Ready(Ok(0)) };
+        let Scratch {
+            ciphertext,
+            plaintext,
+            records,
+        } = scratch;
+        let Some(tls) = &mut self.tls else {
+            return Poll::Ready(Ok(0));
+        };
         if tls.peer_closed() {
             return Poll::Ready(Ok(0));
         }

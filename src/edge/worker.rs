@@ -121,9 +121,10 @@ impl Worker {
         self.clients.remove(key);
         self.shared.counters.add(ending);
         let service = &client.service().name;
-        for (side, violation) in
-            [("client", ending.client_violation), ("backend", ending.backend_violation)]
-        {
+        for (side, violation) in [
+            ("client", ending.client_violation),
+            ("backend", ending.backend_violation),
+        ] {
             if let Some(violation) = violation {
                 event!(
                     WARN,
@@ -236,7 +237,9 @@ impl Edge {
                 .collect::<io::Result<Vec<_>>>()?;
             batches.push(batch);
         }
-        self.shared.handshakes.add_permits(doors.len() * self.workers.len());
+        self.shared
+            .handshakes
+            .add_permits(doors.len() * self.workers.len());
         for (worker, batch) in self.workers.iter().zip(batches) {
             let _ = worker.send(Command::Accept(batch)).await;
         }
@@ -251,7 +254,8 @@ impl Edge {
     /// Tells every client to leave, and waits until all have left or the announcement's deadline
     /// has passed. A second call hurries the first.
     pub async fn drain(&self, announcement: &drain::Announcement) {
-        self.ask_all(|done| Command::Drain(announcement.clone(), done)).await;
+        self.ask_all(|done| Command::Drain(announcement.clone(), done))
+            .await;
     }
 
     /// Resolves when every worker has answered: none hangs.
@@ -292,26 +296,28 @@ fn spawn(number: usize, shared: Arc<Shared>) -> io::Result<mpsc::Sender<Command>
     let (sender, commands) = mpsc::channel(COMMANDS);
     let runtime = Builder::new_current_thread();
     let (ready, outcome) = std::sync::mpsc::sync_channel(1);
-    thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-        let mut builder = runtime;
-        let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                let _ = ready.send(Err(error));
-                return;
-            }
-        };
-        let _ = ready.send(Ok(()));
-        let worker = Rc::new(Worker {
-            shared,
-            clients: Clients::default(),
-            connections: Cell::new(0),
-            empty: Notify::new(),
-            drain: RefCell::new(None),
-            drain_begins: Notify::new(),
-        });
-        runtime.block_on(worker.run(commands));
-    })?;
+    thread::Builder::new()
+        .name(format!("worker-{number}"))
+        .spawn(move || {
+            let mut builder = runtime;
+            let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                    return;
+                }
+            };
+            let _ = ready.send(Ok(()));
+            let worker = Rc::new(Worker {
+                shared,
+                clients: Clients::default(),
+                connections: Cell::new(0),
+                empty: Notify::new(),
+                drain: RefCell::new(None),
+                drain_begins: Notify::new(),
+            });
+            runtime.block_on(worker.run(commands));
+        })?;
     match outcome.recv() {
         Ok(result) => result.map(|()| sender),
         Err(_) => Err(io::Error::other("a worker thread died at its start")),

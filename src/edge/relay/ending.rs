@@ -158,7 +158,9 @@ impl Relay {
 
     /// Writes the Close that was waiting. What was sent before it ends between frames.
     pub(super) fn tell(&mut self, cx: &mut Context<'_>, records: &mut Records) {
-        let Stage::Telling(telling) = &self.stage else { return };
+        let Stage::Telling(telling) = &self.stage else {
+            return;
+        };
         let reply_until = Instant::now() + telling.close_timeout;
         self.client.send(cx, telling.frame.as_bytes(), records);
         self.client.close_sent = true;
@@ -284,7 +286,11 @@ impl Relay {
         if self.backend.close_sent {
             // It got the client's Close and ended without one of its own: answer for it.
             let code = self.client_code.unwrap_or(CloseCode::GOING_AWAY);
-            self.client.send(cx, CloseFrame::to_client(code, "").as_bytes(), &mut scratch.records);
+            self.client.send(
+                cx,
+                CloseFrame::to_client(code, "").as_bytes(),
+                &mut scratch.records,
+            );
             self.client.close_sent = true;
             self.stage = Stage::Finishing(Instant::now() + LINGER);
             return;
@@ -377,7 +383,9 @@ impl Relay {
     }
 
     fn settle_telling(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Settled {
-        let Stage::Telling(telling) = &self.stage else { return Settled::Waiting };
+        let Stage::Telling(telling) = &self.stage else {
+            return Settled::Waiting;
+        };
         let now = Instant::now();
         let quiet_from = telling.last_activity + QUIET;
         let between_messages = self.backend.cursor.at_message_end();
@@ -396,10 +404,15 @@ impl Relay {
             self.tell(cx, &mut scratch.records);
             return Settled::Moved;
         }
-        let next = [quiet_from, telling.message_from, telling.frame_from, telling.deadline]
-            .into_iter()
-            .filter(|at| *at > now)
-            .min();
+        let next = [
+            quiet_from,
+            telling.message_from,
+            telling.frame_from,
+            telling.deadline,
+        ]
+        .into_iter()
+        .filter(|at| *at > now)
+        .min();
         let Some(next) = next else {
             // Inside a frame that does not end: cut.
             if self.is_announcing() {
@@ -408,7 +421,11 @@ impl Relay {
             self.finish(Some(CloseCode::GOING_AWAY), cx, &mut scratch.records);
             return Settled::Moved;
         };
-        if self.is_past(next, cx) { Settled::Moved } else { Settled::Waiting }
+        if self.is_past(next, cx) {
+            Settled::Moved
+        } else {
+            Settled::Waiting
+        }
     }
 }
 

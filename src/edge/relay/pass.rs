@@ -28,7 +28,9 @@ impl Relay {
             return true;
         }
         self.note_activity();
-        let Scratch { plaintext, records, .. } = scratch;
+        let Scratch {
+            plaintext, records, ..
+        } = scratch;
         let bytes = plaintext.filled();
         let scan = self.client.cursor.advance(bytes);
         self.ending.messages_up += u64::from(scan.messages);
@@ -67,7 +69,9 @@ impl Relay {
             return true;
         }
         self.note_activity();
-        let Scratch { plaintext, records, .. } = scratch;
+        let Scratch {
+            plaintext, records, ..
+        } = scratch;
         let bytes = plaintext.filled();
         let scan = self.backend.cursor.advance(bytes);
         let rest = &bytes[scan.pass..];
@@ -95,7 +99,9 @@ impl Relay {
 
     /// Where in these bytes a Close that cannot wait any longer goes, if it can.
     fn cut(&self, scan: &Scan) -> Option<usize> {
-        let Stage::Telling(telling) = &self.stage else { return None };
+        let Stage::Telling(telling) = &self.stage else {
+            return None;
+        };
         // At the very end the socket may be dry: then `settle` decides, which knows of quiet.
         match telling.boundary() {
             Boundary::Quiet => None,
@@ -110,7 +116,9 @@ impl Half {
     fn receive(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<usize> {
         scratch.plaintext.clear();
         scratch.plaintext.extend(&self.held);
-        self.wire.poll_receive(cx, scratch).map(|result| result.unwrap_or(0))
+        self.wire
+            .poll_receive(cx, scratch)
+            .map(|result| result.unwrap_or(0))
     }
 
     fn hold(&mut self, rest: &[u8]) {
