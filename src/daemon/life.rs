@@ -8,40 +8,31 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::args::RunArgs;
 use super::inherited::{self, Inherited};
+use super::leave::ASK_DEADLINE;
 use super::setup::{self, StartError};
-use crate::config::{self, Config, Source};
+use crate::config::{self, Source};
 use crate::control::message_id;
 use crate::control::notify::Notifier;
 use crate::control::signals::{Signal, Signals};
-use crate::control::systemd1::{self, StopKind, Systemd};
-use crate::edge::listener::{self, Listener, OfferedSocket, Origin, PassedSocket};
+use crate::control::systemd1::Systemd;
+use crate::edge::listener::{Listener, PassedSocket};
 use crate::edge::route::Routes;
-use crate::edge::{Announcement, Departure, Door, Edge};
+use crate::edge::{Departure, Door, Edge};
 use crate::event;
 use crate::restart::handoff::{
-    self, Departing, Handed, HandoffError, Launch, Offer, Outcome, Predecessor, Progress, Successor,
+    self, Departing, Handed, HandoffError, Outcome, Predecessor, Progress, Successor,
 };
 use crate::restart::lifecycle::{Action, Event, Phase};
-use crate::restart::report::DrainReport;
-
-/// How long a successor may take until it is ready.
-const SUCCESSOR_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long a predecessor may take to pass everything on.
 const RECEIVE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long systemd may take to say what it has in mind.
-const ASK_DEADLINE: Duration = Duration::from_secs(1);
-
 /// How often the state is looked at for `STATUS=` and for progress reports.
 const TICK: Duration = Duration::from_millis(500);
-
-/// What a drain asks systemd for, over and over: enough for a few ticks.
-const MORE_TIME: Duration = Duration::from_secs(10);
 
 /// How long clients have after a second SIGTERM.
 const HURRY: Duration = Duration::from_secs(1);
@@ -109,24 +100,25 @@ async fn run(
 }
 
 /// A future that the loop waits for among others. There is at most one of a kind.
-type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
+pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
 
-struct Daemon {
-    args: RunArgs,
-    arguments: Vec<OsString>,
-    program: PathBuf,
-    notifier: Notifier,
-    doors: Vec<Door>,
-    listeners: Rc<Vec<Listener>>,
-    edge: Rc<Edge>,
-    signals: Signals,
-    systemd: Option<Systemd>,
-    phase: Phase,
+/// The running daemon: one owner of everything but the connections, which the workers own.
+pub(super) struct Daemon {
+    pub(super) args: RunArgs,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) program: PathBuf,
+    pub(super) notifier: Notifier,
+    pub(super) doors: Vec<Door>,
+    pub(super) listeners: Rc<Vec<Listener>>,
+    pub(super) edge: Rc<Edge>,
+    pub(super) signals: Signals,
+    pub(super) systemd: Option<Systemd>,
+    pub(super) phase: Phase,
     /// What the predecessor said last of its drain.
-    predecessor_left: Option<u64>,
+    pub(super) predecessor_left: Option<u64>,
     /// Takes the progress of our own drain after a handoff.
-    departing: Option<Departing>,
-    clients_at_start: u64,
+    pub(super) departing: Option<Departing>,
+    pub(super) clients_at_start: u64,
 }
 
 impl Daemon {
@@ -142,7 +134,7 @@ impl Daemon {
         let config = config::load(&source).map_err(|problems| StartError::Config { problems })?;
         setup::raise_descriptor_limit(config.limits.clients);
         let doors = setup::doors(&config)?;
-        let listeners = open_listeners(&config, inherited, handed)?;
+        let listeners = setup::listeners(&config, inherited, handed)?;
         let signals = Signals::new().map_err(system("take over the signals"))?;
         let program = std::env::current_exe().map_err(system("find the own program"))?;
         let routes = Routes::new(&config.services);
@@ -174,7 +166,7 @@ impl Daemon {
         })
     }
 
-    async fn accept(&self) -> Result<(), StartError> {
+    pub(super) async fn accept(&self) -> Result<(), StartError> {
         // A socket unit may pass several sockets under one name.
         let pairs: Vec<(Door, &Listener)> = self
             .listeners
@@ -290,268 +282,6 @@ impl Daemon {
             }
         }
     }
-
-    /// Starts a successor of the same program, with the same arguments.
-    fn prepare(&self) -> Pending<Result<Successor, HandoffError>> {
-        event!(
-            INFO,
-            message_id::HANDOFF_STARTED,
-            "starting a successor: {}",
-            self.program.display()
-        );
-        let launch = Launch {
-            program: self.program.clone(),
-            args: without_successor_option(&self.arguments),
-            environment: self.notifier.environment_for_successor(),
-        };
-        let listeners = Rc::clone(&self.listeners);
-        Box::pin(async move {
-            let offered: Vec<OfferedSocket<'_>> = listeners.iter().map(Listener::offer).collect();
-            let offer = Offer {
-                listeners: &offered,
-                state: &[],
-            };
-            handoff::prepare(&launch, offer, SUCCESSOR_DEADLINE).await
-        })
-    }
-
-    /// Lets the successor take over. If it does not, this process accepts again: the connections
-    /// of the moment between have waited in the queue.
-    async fn commit(&mut self, prepared: Result<Successor, HandoffError>) -> Event {
-        let handed_over = match prepared {
-            Err(error) => Err(error),
-            Ok(successor) => {
-                self.edge.stop_accepting().await;
-                let pid = successor.pid().as_raw_nonzero().get().unsigned_abs();
-                if let Err(error) = self.notifier.hand_over(pid, Some(successor.pidfd())) {
-                    tracing::warn!("systemd does not know of the new main process {pid}: {error}");
-                }
-                successor.commit().await
-            }
-        };
-        match handed_over {
-            Ok(departing) => {
-                event!(
-                    INFO,
-                    message_id::HANDOFF_SUCCEEDED,
-                    baton_successor = departing.pid().as_raw_nonzero().get(),
-                    "process {} serves from now on",
-                    departing.pid().as_raw_nonzero()
-                );
-                self.departing = Some(departing);
-                if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
-                    listeners.iter_mut().for_each(Listener::hand_on);
-                }
-                self.listeners = Rc::default();
-                Event::SuccessorServes
-            }
-            Err(error) => {
-                event!(
-                    ERROR,
-                    message_id::HANDOFF_FAILED,
-                    "the successor does not serve, this process goes on: {error}"
-                );
-                self.accept_again().await;
-                Event::SuccessorFailed
-            }
-        }
-    }
-
-    async fn accept_again(&self) {
-        // Also after a failure before anything was stopped: stopping twice does no harm.
-        self.edge.stop_accepting().await;
-        if let Err(error) = self.accept().await {
-            error.report();
-        }
-        if let Err(error) = self.notifier.hand_over(std::process::id(), None) {
-            tracing::warn!("systemd was not told who the main process is: {error}");
-        }
-    }
-
-    /// Gives up the sockets and finds out where the clients are to be sent.
-    async fn stop(&mut self) -> Departure {
-        let departure = match self.ask_systemd().await {
-            StopKind::Restart => Departure::Restart,
-            StopKind::Stop => Departure::Stop,
-            // Nobody can say. Sockets that came from outside outlive this process, so somebody
-            // means to go on with them.
-            StopKind::Unknown => {
-                let lasting = |one: &Listener| one.origin() == Origin::Systemd;
-                if self.listeners.iter().any(lasting) {
-                    Departure::Restart
-                } else {
-                    Departure::Stop
-                }
-            }
-        };
-        let what = match departure {
-            Departure::Restart => "restart",
-            Departure::Stop => "stop",
-        };
-        self.notifier.stopping(&format!("stopping for a {what}"));
-        event!(
-            INFO,
-            message_id::STOPPING,
-            baton_departure = what,
-            "stopping for a {what}"
-        );
-        self.edge.stop_accepting().await;
-        self.listeners = Rc::default();
-        departure
-    }
-
-    async fn ask_systemd(&self) -> StopKind {
-        match &self.systemd {
-            Some(systemd) => systemd.own_stop_kind(ASK_DEADLINE).await,
-            None => systemd1::own_stop_kind(self.args.bus.as_deref(), ASK_DEADLINE).await,
-        }
-    }
-
-    fn drain(
-        &mut self,
-        departure: Departure,
-        paced: bool,
-        within: Option<Duration>,
-    ) -> Pending<()> {
-        if self.clients_at_start == 0 {
-            self.clients_at_start = self.edge.clients() as u64;
-            event!(
-                INFO,
-                message_id::DRAIN_STARTED,
-                baton_clients = self.clients_at_start,
-                "telling {} clients to leave",
-                self.clients_at_start
-            );
-        }
-        let announcement = Announcement {
-            departure,
-            paced,
-            within,
-            since: Instant::now(),
-        };
-        let edge = Rc::clone(&self.edge);
-        Box::pin(async move { edge.drain(&announcement).await })
-    }
-
-    fn drain_report(&self) -> DrainReport {
-        self.edge
-            .counters()
-            .drain_report(self.clients_at_start, self.edge.clients() as u64)
-    }
-
-    async fn report(&mut self) {
-        let report = self.drain_report();
-        if report.remaining > 0 {
-            event!(
-                WARN,
-                message_id::DRAIN_DEADLINE_PASSED,
-                baton_clients = report.remaining,
-                "{} clients had not left in time and are cut off",
-                report.remaining
-            );
-        }
-        event!(
-            INFO,
-            message_id::DRAIN_FINISHED,
-            baton_told = report.told,
-            baton_closed_cleanly = report.closed_cleanly,
-            baton_timed_out = report.timed_out,
-            baton_discarded = report.discarded_messages,
-            "{report}"
-        );
-        if let Some(departing) = self.departing.take() {
-            departing.done(report).await;
-        }
-    }
-
-    fn note_predecessor(&mut self, progress: Option<Progress>, from: &mut Option<Predecessor>) {
-        match progress {
-            Some(Progress::Draining(report)) => self.predecessor_left = Some(report.remaining),
-            Some(Progress::Done(report)) => {
-                tracing::info!("the predecessor has left: {report}");
-                self.predecessor_left = None;
-            }
-            None => {
-                self.predecessor_left = None;
-                *from = None;
-            }
-        }
-    }
-
-    fn status(&self) -> String {
-        let clients = self.edge.clients();
-        match (self.phase, self.predecessor_left) {
-            (Phase::Serving, None) => format!("serving {clients} clients"),
-            (Phase::Serving, Some(left)) => {
-                format!("serving {clients} clients; {left} are leaving the predecessor")
-            }
-            (Phase::HandingOff, _) => format!("serving {clients} clients; starting a successor"),
-            _ => format!(
-                "{clients} of {} clients have yet to leave",
-                self.clients_at_start
-            ),
-        }
-    }
-
-    async fn tell_status(&mut self) {
-        self.notifier.status(&self.status());
-        if !self.phase.accepts() || self.predecessor_left.is_some() {
-            self.notifier.extend_timeout(MORE_TIME);
-        }
-        let report = self.drain_report();
-        if let Some(departing) = &mut self.departing {
-            departing.progress(report).await;
-        }
-    }
-}
-
-fn open_listeners(
-    config: &Config,
-    inherited: Inherited,
-    handed: Vec<PassedSocket>,
-) -> Result<Vec<Listener>, StartError> {
-    let opened = listener::open_all(&config.listeners, inherited.sockets, handed)
-        .map_err(|source| StartError::Listen { source })?;
-    for listener in &opened.listeners {
-        let (name, address) = (listener.name(), listener.address());
-        match listener.origin() {
-            Origin::Bound => event!(
-                INFO,
-                message_id::LISTENER_BOUND,
-                baton_listener = name,
-                "listener.{name}: bound to {address}"
-            ),
-            origin => event!(
-                INFO,
-                message_id::LISTENER_ADOPTED,
-                baton_listener = name,
-                "listener.{name}: adopted on {address} from {}",
-                if origin == Origin::Systemd {
-                    "systemd"
-                } else {
-                    "the predecessor"
-                }
-            ),
-        }
-    }
-    for (name, _) in &opened.unclaimed {
-        tracing::warn!("a socket named {name:?} was passed in that no listener claims: closed");
-    }
-    Ok(opened.listeners)
-}
-
-/// The arguments for a successor: our own, less the option that made us one.
-fn without_successor_option(arguments: &[OsString]) -> Vec<OsString> {
-    let mut kept = Vec::new();
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        if argument == handoff::SUCCESSOR_OPTION {
-            arguments.next();
-        } else {
-            kept.push(argument.clone());
-        }
-    }
-    kept
 }
 
 /// Resolves when the future does, and takes it away; never without one.

@@ -7,13 +7,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::ServerConfig;
 
 use super::exit;
-use super::inherited::InheritedError;
+use super::inherited::{Inherited, InheritedError};
 use crate::certificate::load::{self, LoadError};
 use crate::certificate::resolver::{Resolver, server_config};
 use crate::config::{Config, ListenerConfig, Problems};
 use crate::control::message_id;
 use crate::edge::Door;
-use crate::edge::listener::ListenError;
+use crate::edge::listener::{self, ListenError, Listener, Origin, PassedSocket};
 use crate::event;
 use crate::restart::handoff::HandoffError;
 
@@ -123,4 +123,40 @@ pub(super) fn raise_descriptor_limit(clients: usize) {
              of limits.clients (raise LimitNOFILE=, or lower limits.clients)"
         );
     }
+}
+
+/// Opens every listener of the configuration, on a socket that was passed in where there is one.
+pub(super) fn listeners(
+    config: &Config,
+    inherited: Inherited,
+    handed: Vec<PassedSocket>,
+) -> Result<Vec<Listener>, StartError> {
+    let opened = listener::open_all(&config.listeners, inherited.sockets, handed)
+        .map_err(|source| StartError::Listen { source })?;
+    for listener in &opened.listeners {
+        let (name, address) = (listener.name(), listener.address());
+        match listener.origin() {
+            Origin::Bound => event!(
+                INFO,
+                message_id::LISTENER_BOUND,
+                baton_listener = name,
+                "listener.{name}: bound to {address}"
+            ),
+            origin => event!(
+                INFO,
+                message_id::LISTENER_ADOPTED,
+                baton_listener = name,
+                "listener.{name}: adopted on {address} from {}",
+                if origin == Origin::Systemd {
+                    "systemd"
+                } else {
+                    "the predecessor"
+                }
+            ),
+        }
+    }
+    for (name, _) in &opened.unclaimed {
+        tracing::warn!("a socket named {name:?} was passed in that no listener claims: closed");
+    }
+    Ok(opened.listeners)
 }

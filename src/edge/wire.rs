@@ -15,7 +15,7 @@ use super::tls::{Records, Session};
 
 /// A connected stream socket.
 #[derive(Debug)]
-pub enum Socket {
+pub(super) enum Socket {
     /// Over IPv4 or IPv6.
     Tcp(TcpStream),
     /// On this host.
@@ -55,7 +55,7 @@ struct Backlog {
 }
 
 /// One end of a connection.
-pub struct Wire {
+pub(super) struct Wire {
     socket: Socket,
     tls: Option<Box<Session>>,
     backlog: Backlog,
@@ -65,7 +65,7 @@ pub struct Wire {
 
 impl Wire {
     /// A socket whose bytes are passed as they are.
-    pub fn plain(socket: Socket) -> Self {
+    pub(super) fn plain(socket: Socket) -> Self {
         Self {
             socket,
             tls: None,
@@ -78,7 +78,7 @@ impl Wire {
     ///
     /// # Errors
     /// When rustls does not accept the configuration.
-    pub fn tls(socket: Socket, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+    pub(super) fn tls(socket: Socket, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         let tls = Some(Box::new(Session::new(config)?));
         Ok(Self {
             socket,
@@ -93,7 +93,7 @@ impl Wire {
     /// # Errors
     /// [`io::ErrorKind::InvalidData`] with a [`rustls::Error`] inside when the handshake failed,
     /// [`io::ErrorKind::UnexpectedEof`] when the peer went away, else what the socket reported.
-    pub fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_flush_backlog(cx))?;
             let Some(tls) = &self.tls else {
@@ -115,13 +115,8 @@ impl Wire {
     }
 
     /// Whether the TLS session was resumed; None without TLS.
-    pub fn is_resumed(&self) -> Option<bool> {
+    pub(super) fn is_resumed(&self) -> Option<bool> {
         self.tls.as_ref().map(|tls| tls.is_resumed())
-    }
-
-    /// The TLS version in use; None without TLS.
-    pub fn tls_version(&self) -> Option<rustls::ProtocolVersion> {
-        self.tls.as_ref().and_then(|tls| tls.version())
     }
 
     /// Appends what has arrived to `scratch.plaintext`. Ready(0): nothing more will come.

@@ -83,32 +83,32 @@ impl Telling {
 
 /// What became of one relay.
 #[derive(Debug, Default)]
-pub struct Ending {
+pub(in crate::edge) struct Ending {
     /// What became of the announcement, if one was ordered.
-    pub outcome: Option<Outcome>,
+    pub(in crate::edge) outcome: Option<Outcome>,
     /// Whole messages that the backend sent after our Close.
-    pub discarded: u64,
+    pub(in crate::edge) discarded: u64,
     /// Bytes after the handshake, client to backend.
-    pub bytes_up: u64,
+    pub(in crate::edge) bytes_up: u64,
     /// Bytes after the handshake, backend to client.
-    pub bytes_down: u64,
+    pub(in crate::edge) bytes_down: u64,
     /// Whole data messages, client to backend.
-    pub messages_up: u64,
+    pub(in crate::edge) messages_up: u64,
     /// Whole data messages, backend to client.
-    pub messages_down: u64,
+    pub(in crate::edge) messages_down: u64,
     /// What the client did that RFC 6455 forbids.
-    pub client_violation: Option<Violation>,
+    pub(in crate::edge) client_violation: Option<Violation>,
     /// What the backend did that RFC 6455 forbids.
-    pub backend_violation: Option<Violation>,
+    pub(in crate::edge) backend_violation: Option<Violation>,
     /// The backend was gone without a Close.
-    pub backend_lost: bool,
+    pub(in crate::edge) backend_lost: bool,
     /// The client was cut off without a Close, since the backend was gone inside a frame.
-    pub torn: bool,
+    pub(in crate::edge) torn: bool,
 }
 
 /// What became of an announcement to one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(in crate::edge) enum Outcome {
     /// Told, and it answered with its Close.
     Clean,
     /// Told, and it did not answer in time.
@@ -123,7 +123,7 @@ pub enum Outcome {
 
 impl Relay {
     /// Begins an announcement, or hurries one that is under way.
-    pub(super) fn obey(&mut self, order: Box<Order>) {
+    pub(super) fn obey(&mut self, order: Order) {
         let now = Instant::now();
         let left = order.deadline.saturating_duration_since(now);
         let reply = order.close_timeout.min(left / 2);

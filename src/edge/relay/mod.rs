@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use tokio::time::{Instant, Sleep};
 
 use self::ending::Stage;
-pub use self::ending::{Ending, Outcome};
+pub(super) use self::ending::{Ending, Outcome};
 use super::chunk::{Scratch, with_scratch};
 use super::clients::Client;
 use super::close::CloseCode;
@@ -83,7 +83,7 @@ impl Half {
 }
 
 /// The relay of one WebSocket. Resolves when both connections have ended.
-pub struct Relay {
+pub(super) struct Relay {
     client: Half,
     backend: Half,
     stage: Stage,
@@ -97,7 +97,7 @@ pub struct Relay {
 
 impl Relay {
     /// `extensions`: the 101 carried Sec-WebSocket-Extensions.
-    pub fn new(client: Wire, backend: Wire, extensions: bool, entry: Rc<Client>) -> Self {
+    pub(super) fn new(client: Wire, backend: Wire, extensions: bool, entry: Rc<Client>) -> Self {
         Self {
             client: Half::new(client, Sender::Client, extensions),
             backend: Half::new(backend, Sender::Backend, extensions),
@@ -111,7 +111,7 @@ impl Relay {
 
     fn turn(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Ending> {
         if let Some(order) = self.entry.take_order(cx.waker()) {
-            self.obey(order);
+            self.obey(*order);
         }
         for _ in 0..TURNS {
             let up = self.pass_up(cx, scratch);
