@@ -30,7 +30,7 @@ const PATIENCE: Timespec = Timespec {
 ///
 /// The socket never blocks. A datagram that is repeated anyway (status, watchdog, more time) is
 /// dropped when the service manager's queue is full; one that announces a change of state waits
-/// up to 1 s for a place. The first failure is logged, later ones are not.
+/// up to 2 s for a place. The first failure is logged, later ones are not.
 #[derive(Debug)]
 pub struct Notifier {
     manager: Option<Manager>,
@@ -62,24 +62,28 @@ impl Notifier {
     ///
     /// # Panics
     ///
-    /// If the process has more than one thread: call it first in `main`, before the runtime.
+    /// If the process has more than one thread: call it in `main` before the runtime starts, and
+    /// after [`journal::init`](super::journal::init), which starts none.
     pub fn from_env() -> Self {
         let (path, watchdog) = take_env();
-        Self::new(path, watchdog)
+        Self::new(path).with_watchdog(watchdog.unwrap_or_default())
     }
 
     /// Speaks to the socket at a path; `@` at its start stands for the abstract namespace.
     pub fn to(path: impl Into<OsString>) -> Self {
-        Self::new(Some(path.into()), None)
+        Self::new(Some(path.into()))
     }
 
-    /// Expects to be asked for a sign of life every `interval`, as with `WatchdogSec=`.
-    pub fn with_watchdog(mut self, interval: Duration) -> Self {
-        self.watchdog = Some(interval);
-        self
+    /// With a service manager that waits at most `timeout` between two signs of life, as with
+    /// `WatchdogSec=`; zero: it does not.
+    pub fn with_watchdog(self, timeout: Duration) -> Self {
+        Self {
+            watchdog: Some(timeout).filter(|timeout| !timeout.is_zero()),
+            ..self
+        }
     }
 
-    fn new(path: Option<OsString>, watchdog: Option<Duration>) -> Self {
+    fn new(path: Option<OsString>) -> Self {
         let manager = path.and_then(|path| match Manager::new(path) {
             Ok(manager) => Some(manager),
             Err(error) => {
@@ -89,7 +93,7 @@ impl Notifier {
         });
         Self {
             manager,
-            watchdog: watchdog.filter(|interval| !interval.is_zero()),
+            watchdog: None,
             status: Mutex::default(),
             failed: AtomicBool::new(false),
         }
@@ -146,7 +150,7 @@ impl Notifier {
     /// How often [`Notifier::watchdog`] is to be called: half of `WATCHDOG_USEC`, as
     /// sd_watchdog_enabled(3) advises. None: nobody waits for it.
     pub fn watchdog_interval(&self) -> Option<Duration> {
-        self.watchdog.map(|interval| interval / 2)
+        self.watchdog.map(|timeout| timeout / 2)
     }
 
     /// Makes another process the main one: `MAINPID=`, `READY=1` and `WATCHDOG=1` in one
@@ -273,7 +277,7 @@ fn pidfd_id(pidfd: BorrowedFd<'_>) -> Option<u64> {
         .flatten()
 }
 
-/// The socket's path and the watchdog's interval, which leave the environment.
+/// The socket's path and the watchdog's time-out, which leave the environment.
 #[allow(unsafe_code)]
 fn take_env() -> (Option<OsString>, Option<Duration>) {
     let threads = fs::read_dir("/proc/self/task").map(Iterator::count);
@@ -282,7 +286,8 @@ fn take_env() -> (Option<OsString>, Option<Duration>) {
         "Notifier::from_env must come before the first thread"
     );
     let path = env::var_os(NOTIFY_SOCKET).filter(|path| !path.is_empty());
-    // SAFETY: nobody else reads or writes the environment, since no other thread exists.
+    // SAFETY: nobody else reads or writes the environment, since no other thread exists. That was
+    // asserted above, except where /proc is not mounted.
     unsafe {
         env::remove_var(NOTIFY_SOCKET);
         (path, sd_notify::watchdog_enabled_and_unset_env())

@@ -11,6 +11,9 @@ use tracing::warn;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedObjectPath, Type, connection, proxy};
 
+/// A bus on the same machine answers within milliseconds, if at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What follows after the process was asked to terminate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StopKind {
@@ -32,6 +35,12 @@ pub enum Systemd1Error {
         bus: String,
         /// What zbus says.
         source: zbus::Error,
+    },
+    /// Nobody refused, and nobody answered.
+    #[error("{bus} did not answer within {CONNECT_TIMEOUT:?}")]
+    Silent {
+        /// The address, or "the system bus".
+        bus: String,
     },
     /// systemd's answer was an error, or none of those that org.freedesktop.systemd1(5) allows.
     #[error("asking systemd about the own unit: {0}")]
@@ -56,7 +65,7 @@ pub struct Systemd {
 impl Systemd {
     /// Connects to the bus at an address; none: the system bus.
     ///
-    /// Must be called within a tokio runtime. Waits for as long as the bus takes to answer.
+    /// Must be called within a tokio runtime. Gives up after 5 s.
     pub async fn connect(bus: Option<&str>) -> Result<Self, Systemd1Error> {
         let bus = bus.map(str::to_owned);
         let connection = Mutex::new(open(bus.as_deref()).await?);
@@ -130,13 +139,12 @@ async fn open(bus: Option<&str>) -> Result<Connection, Systemd1Error> {
         Some(address) => connection::Builder::address(address),
         None => connection::Builder::system(),
     };
-    builder
-        .build()
-        .await
-        .map_err(|source| Systemd1Error::Connect {
-            bus: bus.unwrap_or("the system bus").to_owned(),
-            source,
-        })
+    let bus = || bus.unwrap_or("the system bus").to_owned();
+    match timeout(CONNECT_TIMEOUT, builder.build()).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(source)) => Err(Systemd1Error::Connect { bus: bus(), source }),
+        Err(_) => Err(Systemd1Error::Silent { bus: bus() }),
+    }
 }
 
 async fn stop_kind(connection: &Connection) -> zbus::Result<StopKind> {
