@@ -111,7 +111,6 @@ function serve(client, request, direct) {
   client.direct = direct;
   const id = locate(request).searchParams.get("id");
   client.on("close", (code, reason) => id && closing(id).resolve({ code, reason: reason.toString() }));
-  client.on("pong", (payload) => client.send(`pong ${payload}`));
   client.on("message", (data, binary) => {
     const [verb, ...words] = binary ? [] : data.toString().split(" ");
     switch (verb) {
@@ -127,6 +126,7 @@ function serve(client, request, direct) {
         });
         return;
       case "/ping":
+        client.once("pong", (payload) => client.send(`pong ${payload}`));
         return client.ping(words.join(" "));
       case "/close":
         return client.close(Number(words[0]), words.slice(1).join(" "));
