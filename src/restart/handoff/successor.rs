@@ -272,8 +272,8 @@ fn launched(
     status: std::process::ExitStatus,
 ) -> Result<(Process, Option<Result<Received, Cause>>), Cause> {
     let mut early = None;
-    // Nobody sends more than one message unasked.
-    for _ in 0..3 {
+    // Who keeps to the protocol sends one message unasked; the rest is for those who do not.
+    for _ in 0..64 {
         let outcome = match channel.try_receive() {
             None | Some(Err(Cause::Ended)) => break,
             Some(outcome) => outcome,
@@ -282,7 +282,8 @@ fn launched(
             Ok(received) if received.sender == Some(launcher.pid()) => {
                 return Ok((watched(received)?, early));
             }
-            outcome => early = early.or(Some(outcome)),
+            outcome if early.is_none() => early = Some(outcome),
+            _ => early = Some(Err(Cause::OutOfTurn("more than a Hello"))),
         }
     }
     Err(match early {
