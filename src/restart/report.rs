@@ -16,6 +16,10 @@ pub struct DrainReport {
     pub closed_cleanly: u64,
     /// Clients that did not answer in time and were cut off.
     pub timed_out: u64,
+    /// Clients that were told and were gone without an answer.
+    pub gone: u64,
+    /// Clients that could not be told, because the deadline passed inside a frame for them.
+    pub cut: u64,
     /// Clients that are still connected.
     pub remaining: u64,
     /// Messages from backends that came after the Close and could not be delivered.
@@ -26,8 +30,15 @@ impl fmt::Display for DrainReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "told {}, closed cleanly {}, timed out {}, messages discarded {}, still open {}",
-            self.told, self.closed_cleanly, self.timed_out, self.discarded_messages, self.remaining
+            "told {}, closed cleanly {}, timed out {}, gone {}, cut {}, messages discarded {}, \
+             still open {}",
+            self.told,
+            self.closed_cleanly,
+            self.timed_out,
+            self.gone,
+            self.cut,
+            self.discarded_messages,
+            self.remaining
         )
     }
 }
@@ -42,13 +53,16 @@ mod tests {
             clients_at_start: 500,
             told: 500,
             closed_cleanly: 498,
-            timed_out: 2,
+            timed_out: 1,
+            gone: 1,
+            cut: 0,
             remaining: 0,
             discarded_messages: 0,
         };
         assert_eq!(
             report.to_string(),
-            "told 500, closed cleanly 498, timed out 2, messages discarded 0, still open 0"
+            "told 500, closed cleanly 498, timed out 1, gone 1, cut 0, messages discarded 0, \
+             still open 0"
         );
     }
 }

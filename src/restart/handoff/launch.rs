@@ -47,6 +47,9 @@ pub struct Launch {
     /// Its arguments. `--successor FD` is put before them, so they must not have one of their
     /// own.
     pub args: Vec<OsString>,
+    /// Variables that it gets beside those of this process: where to notify, since this process
+    /// has taken that out of its own environment.
+    pub environment: Vec<(OsString, OsString)>,
 }
 
 /// The launcher while it runs. Dropping it ends it.
@@ -64,6 +67,7 @@ impl Launch {
             .arg(LAUNCH_SUBCOMMAND)
             .arg(&self.program)
             .args(&self.args)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::from(theirs))
             .spawn()
             .map_err(|error| Cause::Spawn {
