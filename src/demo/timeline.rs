@@ -64,7 +64,13 @@ impl Timeline {
     }
 
     /// When the first and the last of a crowd were there, and so many percent of it.
-    fn add_crowd(&mut self, mut moments: Vec<Instant>, crowd: usize, what: &str, percents: &[usize]) {
+    fn add_crowd(
+        &mut self,
+        mut moments: Vec<Instant>,
+        crowd: usize,
+        what: &str,
+        percents: &[usize],
+    ) {
         moments.sort();
         let (Some(first), Some(last)) = (moments.first(), moments.last()) else {
             return;
@@ -79,7 +85,10 @@ impl Timeline {
         if moments.len() == crowd {
             self.add(*last, format!("last client {what} (100 %)"));
         } else {
-            self.add(*last, format!("{} of {crowd} clients {what}", moments.len()));
+            self.add(
+                *last,
+                format!("{} of {crowd} clients {what}", moments.len()),
+            );
         }
     }
 }
