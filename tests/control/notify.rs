@@ -164,7 +164,7 @@ fn a_full_queue_drops_what_comes_again_and_keeps_what_does_not() {
     let sent = fill(&manager);
     // Neither blocks.
     notifier.watchdog();
-    notifier.status("lost");
+    notifier.status("working");
     let (tell_thread, thread) = mpsc::channel();
     let waiting = thread::spawn(move || {
         tell_thread
@@ -177,7 +177,21 @@ fn a_full_queue_drops_what_comes_again_and_keeps_what_does_not() {
         assert_eq!(manager.hear(), "filler");
     }
     assert_eq!(manager.hear(), "STOPPING=1\nSTATUS=bye\n");
+    manager.hears_nothing_more();
     waiting.join().unwrap();
+}
+
+#[test]
+fn a_status_that_was_dropped_is_sent_the_next_time() {
+    let manager = Manager::new();
+    let notifier = manager.notifier();
+    let sent = fill(&manager);
+    notifier.status("1 client");
+    for _ in 0..sent {
+        assert_eq!(manager.hear(), "filler");
+    }
+    notifier.status("1 client");
+    assert_eq!(manager.hear(), "STATUS=1 client\n");
     manager.hears_nothing_more();
 }
 
