@@ -1,6 +1,6 @@
 //! A WebSocket client of batond in a machine.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -17,7 +17,33 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An established WebSocket.
 #[derive(Debug)]
-pub(crate) struct Client(WebSocket<TcpStream>);
+pub(crate) struct Client(WebSocket<Uninterrupted>);
+
+/// A stream whose reading goes on after a stop and continuation of the process, which ends a call
+/// on a socket with a deadline (signal(7)).
+#[derive(Debug)]
+struct Uninterrupted(TcpStream);
+
+impl Read for Uninterrupted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+impl Write for Uninterrupted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
 
 /// How a connection ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,6 +88,7 @@ impl Client {
         stream
             .set_read_timeout(Some(PATIENCE))
             .expect("set a deadline");
+        let stream = Uninterrupted(stream);
         let (socket, _) = client("ws://localhost/", stream).expect("upgrade to a WebSocket");
         Self(socket)
     }

@@ -8,7 +8,9 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
+
+use super::wait::wait;
 
 /// Begins the names of all control groups that are made here, followed by the PID of the process
 /// that made it, which tells the next one what was left behind.
@@ -146,10 +148,7 @@ fn kill(folder: &Path) -> io::Result<()> {
         if text.lines().any(|line| line == "populated 0") {
             return Ok(());
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).map_err(io::Error::other)?;
-        let mut change = [PollFd::new(&events, PollFlags::PRI)];
-        if poll(&mut change, Some(&left))? == 0 {
+        if !wait(&mut [PollFd::new(&events, PollFlags::PRI)], deadline)? {
             return Err(io::ErrorKind::TimedOut.into());
         }
     }

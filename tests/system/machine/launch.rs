@@ -9,11 +9,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::cgroup::Cgroup;
 use super::process::Process;
+use super::wait::wait;
 
 /// How long a boot may take; one second is usual on an idle machine.
 const BOOT: Duration = Duration::from_secs(120);
@@ -115,16 +116,14 @@ fn wait_up(socket: &UnixDatagram, supervisor: &Child) -> Result<Process, String>
     let mut leader = None;
     let mut message = [0; 4096];
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).expect("a deadline that the kernel can hold");
         let mut wanted = [
             PollFd::new(socket, PollFlags::IN),
             PollFd::from_borrowed_fd(ended.as_fd(), PollFlags::IN),
         ];
-        match poll(&mut wanted, Some(&left)) {
-            Ok(0) => return Err(format!("not ready after {BOOT:?}")),
-            Ok(_) if wanted[0].revents().is_empty() => return Err("nspawn has ended".to_owned()),
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        match wait(&mut wanted, deadline) {
+            Ok(true) if wanted[0].revents().is_empty() => return Err("nspawn has ended".to_owned()),
+            Ok(true) => {}
+            Ok(false) => return Err(format!("not ready after {BOOT:?}")),
             Err(error) => return Err(error.to_string()),
         }
         let Ok(length) = socket.recv(&mut message) else {

@@ -11,6 +11,7 @@ mod cgroup;
 mod launch;
 mod process;
 mod requirement;
+mod wait;
 
 use std::fs::{self, File};
 use std::io;

@@ -3,10 +3,12 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::wait::wait;
 
 /// See pidfd_open(2).
 #[derive(Debug)]
@@ -36,9 +38,8 @@ impl Process {
 
     /// Waits until the process has ended. False if it has not by the end of `deadline`.
     pub(crate) fn wait_gone(&self, deadline: Duration) -> bool {
-        let deadline = Timespec::try_from(deadline).expect("a deadline that the kernel can hold");
         let mut end = [PollFd::new(&self.handle, PollFlags::IN)];
-        poll(&mut end, Some(&deadline)).is_ok_and(|ready| ready > 0)
+        wait(&mut end, Instant::now() + deadline).expect("wait for the end of a process")
     }
 
     /// Becomes readable when the process ends.
