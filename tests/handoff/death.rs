@@ -146,7 +146,7 @@ pub(crate) async fn a_predecessor_killed_before_the_offer_takes_the_successor_al
     ] {
         assert!(!environment.split(' ').any(|name| name == gone), "{gone}");
     }
-    for kept in ["WATCHDOG_USEC", "NOTIFY_SOCKET", "PATH"] {
+    for kept in ["WATCHDOG_USEC", "NOTIFY_SOCKET", "GIVEN_TO_THE_SUCCESSOR"] {
         assert!(environment.split(' ').any(|name| name == kept), "{kept}");
     }
     pair.successors_call.heard("silent").await;

@@ -63,7 +63,7 @@ pub(crate) async fn a_process_that_was_not_started_for_it_is_refused() {
     let (outcome, mut call) = tokio::join!(prepare(&launch, offer, LONG), switchboard.call());
     let error = outcome.unwrap_err();
     assert!(matches!(error.cause, Cause::Stranger(_)), "{error}");
-    call.go_on().await;
+    call.heard("Refused").await;
     call.ended().await;
 }
 

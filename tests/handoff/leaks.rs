@@ -4,10 +4,11 @@
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use batond::restart::handoff::Launch;
+use batond::restart::handoff::{Offer, prepare};
 
 use crate::old_side::{failed, prepared};
-use crate::run;
+use crate::roles::launch_of;
+use crate::{LONG, run};
 
 pub(crate) async fn nothing_is_left_behind() {
     let output = Command::new(std::env::current_exe().unwrap())
@@ -62,15 +63,11 @@ async fn round() {
     let (_, _call) = failed("received", Duration::from_millis(500)).await;
     let (_, _call) = failed("raw: garbage", Duration::from_secs(60)).await;
 
-    let nothing = Launch {
-        program: "/nonexistent".into(),
-        args: vec![],
-    };
-    let offer = batond::restart::handoff::Offer {
+    let offer = Offer {
         listeners: &[],
         state: b"",
     };
-    batond::restart::handoff::prepare(&nothing, offer, crate::LONG)
+    prepare(&launch_of("/nonexistent"), offer, LONG)
         .await
         .unwrap_err();
 }

@@ -1,12 +1,12 @@
 //! The line between a test and a process that it started. The process says what it has come to,
 //! waits to be told to go on, and exits when the test is over, however that came.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, PipeReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -86,23 +86,24 @@ impl Call {
 /// The process's end of the line.
 pub(crate) struct Link {
     stream: Mutex<UnixStream>,
-    told: Mutex<Receiver<()>>,
+    /// A byte for each time that the test said to go on.
+    told: PipeReader,
 }
 
 impl Link {
     pub(crate) fn to(name: &str) -> &'static Self {
         let stream = UnixStream::connect_addr(&address(name)).unwrap();
         let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        let (teller, told) = sync_channel(16);
+        let (told, mut teller) = std::io::pipe().unwrap();
         std::thread::spawn(move || {
             for _ in lines.map_while(Result::ok) {
-                teller.send(()).unwrap();
+                teller.write_all(b".").unwrap();
             }
             std::process::exit(0);
         });
         Box::leak(Box::new(Self {
             stream: Mutex::new(stream),
-            told: Mutex::new(told),
+            told,
         }))
     }
 
@@ -116,11 +117,12 @@ impl Link {
     /// Says what it has come to, and waits to be told to go on.
     pub(crate) fn pause(&self, line: &str) {
         self.say(line);
-        self.told.lock().unwrap().recv().unwrap();
+        (&self.told).read_exact(&mut [0]).unwrap();
     }
 
-    pub(crate) fn told(&self) -> bool {
-        self.told.lock().unwrap().try_recv().is_ok()
+    /// Readable as soon as the test has said to go on.
+    pub(crate) fn told(&self) -> BorrowedFd<'_> {
+        self.told.as_fd()
     }
 }
 

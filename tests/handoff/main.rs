@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod death;
+mod door;
 mod hostile;
 mod inherited;
 mod leaks;
@@ -13,6 +14,7 @@ mod new_side;
 mod old_side;
 mod roles;
 mod stream;
+mod unruly;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         Some(LAUNCH_SUBCOMMAND) => return launch_command(args),
         Some(SUCCESSOR_OPTION) => return roles::successor(text(args)),
         Some("predecessor") => return roles::predecessor(text(args)),
-        Some("stand-in") => return roles::stand_in(text(args)),
+        Some("stand-in") => return unruly::stand_in(text(args)),
         Some("count-leaks") => return leaks::count(),
         Some("inherited") => return inherited::show(),
         _ => {}
@@ -81,6 +83,8 @@ fn main() -> ExitCode {
         new_side::a_refusal_is_passed_on_with_its_reason,
         new_side::only_a_channel_is_a_channel,
         new_side::garbage_instead_of_the_commit_is_no_commit,
+        new_side::what_the_predecessor_said_last_decides_who_serves,
+        new_side::the_predecessor_is_known_by_its_id,
         stream::nobody_is_refused_while_the_sockets_change_hands,
         leaks::nothing_is_left_behind,
         inherited::sockets_are_taken_from_the_environment,

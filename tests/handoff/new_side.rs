@@ -11,7 +11,7 @@ use batond::restart::handoff::{
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::LONG;
-use crate::roles::{hear, send, send_with};
+use crate::unruly::{hear, send, send_with};
 
 fn pair() -> (OwnedFd, OwnedFd) {
     socketpair(
@@ -168,11 +168,46 @@ pub(crate) async fn only_a_channel_is_a_channel() {
 
 pub(crate) async fn garbage_instead_of_the_commit_is_no_commit() {
     for last in [b"garbage".to_vec(), Message::Ready.encode()] {
-        let (old, new) = pair();
-        send(&old, &offer(0, 0));
-        let (mut predecessor, _) = receive(new, LONG).await.unwrap();
-        Predecessor::ready(&mut predecessor).await.unwrap();
+        let (mut predecessor, old) = received().await;
+        predecessor.ready().await.unwrap();
         send(&old, &last);
         assert_eq!(predecessor.committed().await, Outcome::Abandoned);
     }
+}
+
+/// A successor that has received an empty offer, and the other end of its channel.
+async fn received() -> (Predecessor, OwnedFd) {
+    let (old, new) = pair();
+    send(&old, &offer(0, 0));
+    let (predecessor, _) = receive(new, LONG).await.unwrap();
+    assert!(matches!(hear(&old), Some(Message::Hello { .. })));
+    (predecessor, old)
+}
+
+pub(crate) async fn what_the_predecessor_said_last_decides_who_serves() {
+    let cases = [
+        (None, Outcome::PredecessorGone),
+        (Some(Message::Commit), Outcome::Committed),
+        (Some(Message::Abandon), Outcome::Abandoned),
+    ];
+    for (last, outcome) in cases {
+        // It ends before it hears that the successor is ready.
+        let (mut predecessor, old) = received().await;
+        last.iter().for_each(|last| send(&old, &last.encode()));
+        drop(old);
+        predecessor.ready().await.unwrap();
+        assert_eq!(predecessor.committed().await, outcome, "{last:?}");
+
+        // It ends after that.
+        let (mut predecessor, old) = received().await;
+        predecessor.ready().await.unwrap();
+        last.iter().for_each(|last| send(&old, &last.encode()));
+        drop(old);
+        assert_eq!(predecessor.committed().await, outcome, "{last:?}");
+    }
+}
+
+pub(crate) async fn the_predecessor_is_known_by_its_id() {
+    let (predecessor, _old) = received().await;
+    assert_eq!(predecessor.pid(), rustix::process::getpid());
 }

@@ -1,13 +1,19 @@
 //! P2: nobody is refused. A steady stream of connections while the sockets change hands.
 
-use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::io::{PipeWriter, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::LONG;
+use crate::door::answer;
 use crate::old_side::prepared;
-use crate::roles::{answer, offered};
+use crate::roles::offered;
 
 const CLIENTS: usize = 4;
 const HANDOFFS: usize = 5;
@@ -16,11 +22,22 @@ const HANDOFFS: usize = 5;
 struct Seen {
     by_old: AtomicUsize,
     by_new: AtomicUsize,
+    more: Notify,
     over: AtomicBool,
 }
 
+impl Seen {
+    /// Waits until one of the counters has grown.
+    async fn grown(&self, counter: &AtomicUsize) {
+        let before = counter.load(Ordering::Relaxed);
+        while counter.load(Ordering::Relaxed) == before {
+            timeout(LONG, self.more.notified()).await.unwrap();
+        }
+    }
+}
+
 /// Connects again and again, and panics if that is ever refused, reset or not answered.
-fn client(address: std::net::SocketAddr, seen: &Seen) {
+fn client(address: SocketAddr, seen: &Seen) {
     while !seen.over.load(Ordering::Relaxed) {
         let mut answer = String::new();
         TcpStream::connect(address)
@@ -32,27 +49,32 @@ fn client(address: std::net::SocketAddr, seen: &Seen) {
             "new" => seen.by_new.fetch_add(1, Ordering::Relaxed),
             other => panic!("answered {other:?}"),
         };
+        seen.more.notify_one();
     }
 }
 
-/// Accepts in a thread until the flag is set.
-fn accept(listener: &TcpListener) -> (Arc<AtomicBool>, thread::JoinHandle<usize>) {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (stopped, listener) = (Arc::clone(&stop), listener.try_clone().unwrap());
-    let answers =
-        thread::spawn(move || answer(&[listener], || stopped.load(Ordering::Relaxed), "old"));
-    (stop, answers)
+/// The old process accepting, in a thread, until it is told to stop.
+struct Accepting {
+    stop: PipeWriter,
+    thread: JoinHandle<()>,
 }
 
-async fn more_than(counter: &AtomicUsize, before: usize) {
-    while counter.load(Ordering::Relaxed) <= before {
-        tokio::task::yield_now().await;
+impl Accepting {
+    fn on(listener: &TcpListener) -> Self {
+        let listener = listener.try_clone().unwrap();
+        let (stopped, stop) = std::io::pipe().unwrap();
+        let thread = thread::spawn(move || answer(&[listener], stopped.as_fd(), "old"));
+        Self { stop, thread }
+    }
+
+    fn stop(self) {
+        drop(self.stop);
+        self.thread.join().unwrap();
     }
 }
 
 pub(crate) async fn nobody_is_refused_while_the_sockets_change_hands() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     let seen = Arc::new(Seen::default());
     let clients: Vec<_> = (0..CLIENTS)
@@ -63,26 +85,21 @@ pub(crate) async fn nobody_is_refused_while_the_sockets_change_hands() {
         .collect();
 
     for _ in 0..HANDOFFS {
-        let before = seen.by_old.load(Ordering::Relaxed);
-        let (stop, answers) = accept(&listener);
-        more_than(&seen.by_old, before).await;
+        let accepting = Accepting::on(&listener);
+        seen.grown(&seen.by_old).await;
         let (successor, mut call) = prepared("serve", &[offered("ws", &listener)], b"").await;
-        stop.store(true, Ordering::Relaxed);
-        answers.join().unwrap();
-
-        let before = seen.by_new.load(Ordering::Relaxed);
+        accepting.stop();
         let departing = successor.commit().await.unwrap();
-        more_than(&seen.by_new, before).await;
+        seen.grown(&seen.by_new).await;
         departing.done(Default::default()).await;
         // Back again: what connects now waits for the next round.
         call.go_on().await;
-        call.heard("served").await;
+        call.heard("stopped").await;
     }
     seen.over.store(true, Ordering::Relaxed);
-    let (stop, answers) = accept(&listener);
+    let accepting = Accepting::on(&listener);
     clients
         .into_iter()
         .for_each(|client| client.join().unwrap());
-    stop.store(true, Ordering::Relaxed);
-    answers.join().unwrap();
+    accepting.stop();
 }

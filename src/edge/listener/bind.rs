@@ -11,7 +11,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::file::{self, SocketFile};
 use super::{
-    BACKLOG, ListenError, ListenFailure, Listener, ListeningSocket, Origin, bound_address, written,
+    BACKLOG, ListenError, ListenFailure, Listener, ListeningSocket, Origin, bound_address,
 };
 use crate::config::{Address, ListenerConfig};
 
@@ -79,7 +79,7 @@ fn unix(path: &Path) -> Result<Bound, ListenFailure> {
     file::clear(path)
         .map_err(fail)?
         .map_err(|what| ListenFailure::Occupied {
-            address: written(&address),
+            address: address.to_string(),
             what,
         })?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).map_err(fail)?;
@@ -143,7 +143,7 @@ fn failed(address: &Address, error: io::Error) -> ListenFailure {
         _ => None,
     };
     ListenFailure::Bind {
-        address: written(address),
+        address: address.to_string(),
         error,
         remedy,
     }

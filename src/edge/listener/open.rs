@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::sockopt;
 
-use super::{ListenError, ListenFailure, Listener, Origin, bind, bound_address, written};
+use super::{ListenError, ListenFailure, Listener, Origin, bind, bound_address};
 use crate::config::{Address, ListenerConfig};
 
 /// A listening socket as a predecessor passed it on.
@@ -129,8 +129,11 @@ impl Candidate {
                     "listener.{}: its socket unit listens on {}, the configured address {} is \
                      not used",
                     self.name,
-                    self.address.as_ref().map(written).unwrap_or_default(),
-                    written(&wanted.address),
+                    self.address
+                        .as_ref()
+                        .map(Address::to_string)
+                        .unwrap_or_default(),
+                    wanted.address,
                 );
             }
             return true;
@@ -191,7 +194,6 @@ fn explain(mut error: ListenError, wanted: &ListenerConfig, waiting: &[Candidate
         ..
     }) = other
     {
-        let address = written(address);
         *remedy = Some(match origin {
             Origin::Systemd => format!(
                 "systemd passed {address} under the name \"{name}\": set FileDescriptorName={} in \

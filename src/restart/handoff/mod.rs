@@ -26,18 +26,25 @@ mod channel;
 mod error;
 mod launch;
 pub mod message;
+mod offer;
 mod predecessor;
 mod process;
 mod successor;
 
+use std::time::Duration;
+
 pub use error::{Cause, HandoffError, Step};
 pub use launch::{LAUNCH_SUBCOMMAND, Launch, SUCCESSOR_OPTION, launch_command};
 pub use message::Message;
+pub use offer::Offer;
 pub use predecessor::{Handed, Outcome, Predecessor, Progress, receive};
-pub use successor::{Departing, Offer, Successor, prepare};
+pub use successor::{Departing, Successor, prepare};
 
 /// Listeners that one handoff may pass. A process with more has other limits to fear first.
 pub const MAX_LISTENERS: usize = 4096;
 
 /// Bytes of state that may travel with the listeners.
 pub const MAX_STATE: usize = 1 << 20;
+
+/// How long a last message waits for room on the channel.
+const LAST_WORD: Duration = Duration::from_secs(1);

@@ -6,15 +6,13 @@ use std::time::Duration;
 use rustix::process::Pid;
 use tokio::time::timeout;
 
+use super::LAST_WORD;
 use super::channel::{Channel, Received};
 use super::error::{Cause, HandoffError, Step};
 use super::message::Message;
 use super::{MAX_LISTENERS, MAX_STATE};
 use crate::edge::listener::PassedSocket;
 use crate::restart::report::DrainReport;
-
-/// How long a last message waits for room on the channel.
-const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What a predecessor handed over.
 #[derive(Debug)]
