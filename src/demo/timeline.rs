@@ -29,11 +29,16 @@ pub struct Timeline {
 impl Timeline {
     /// It begins now, with what was asked for.
     pub fn begin(what: &str) -> Self {
+        Self::begin_at(Instant::now(), what)
+    }
+
+    /// It began at that moment, with what was asked for.
+    pub fn begin_at(start: Instant, what: &str) -> Self {
         let mut timeline = Self {
-            start: Instant::now(),
+            start,
             moments: Vec::new(),
         };
-        timeline.add(timeline.start, what);
+        timeline.add(start, what);
         timeline
     }
 
@@ -64,7 +69,13 @@ impl Timeline {
     }
 
     /// When the first and the last of a crowd were there, and so many percent of it.
-    fn add_crowd(&mut self, mut moments: Vec<Instant>, crowd: usize, what: &str, percents: &[usize]) {
+    fn add_crowd(
+        &mut self,
+        mut moments: Vec<Instant>,
+        crowd: usize,
+        what: &str,
+        percents: &[usize],
+    ) {
         moments.sort();
         let (Some(first), Some(last)) = (moments.first(), moments.last()) else {
             return;
@@ -79,7 +90,10 @@ impl Timeline {
         if moments.len() == crowd {
             self.add(*last, format!("last client {what} (100 %)"));
         } else {
-            self.add(*last, format!("{} of {crowd} clients {what}", moments.len()));
+            self.add(
+                *last,
+                format!("{} of {crowd} clients {what}", moments.len()),
+            );
         }
     }
 }
