@@ -18,12 +18,16 @@ use tokio::time::Instant;
 use super::super::chunk::Scratch;
 use super::super::clients::Order;
 use super::super::close::{CloseCode, CloseFrame};
-use super::super::frame::Violation;
+use super::super::frame::{Sender, Violation};
 use super::super::tls::Records;
 use super::{Half, Relay, Settled};
 
-/// How long nothing must have moved for a moment to count as quiet.
+/// How long nothing must have moved for a moment to count as quiet, if the backend spoke last.
 const QUIET: Duration = Duration::from_millis(50);
+
+/// The same if the client spoke last: an answer may be on its way, and behind the Close it would
+/// be lost.
+const QUIET_UNANSWERED: Duration = Duration::from_millis(250);
 
 /// How long a quiet moment is waited for, unless a quarter of the time left is less.
 const QUIET_GRACE: Duration = Duration::from_secs(2);
@@ -51,7 +55,8 @@ pub(super) struct Telling {
     /// It announces a restart or a stop; else it ends this one connection.
     announces: bool,
     close_timeout: Duration,
-    last_activity: Instant,
+    /// Then the moment is quiet, if nothing moves until then.
+    quiet_from: Instant,
     /// From then on the end of a message will do.
     message_from: Instant,
     /// From then on the end of a frame will do.
@@ -127,13 +132,14 @@ impl Relay {
         let now = Instant::now();
         let left = order.deadline.saturating_duration_since(now);
         let reply = order.close_timeout.min(left / 2);
+        let quiet_from = now + self.quiet();
         match &mut self.stage {
             Stage::Passing => {
                 self.stage = Stage::Telling(Box::new(Telling {
                     frame: order.frame,
                     announces: true,
                     close_timeout: reply,
-                    last_activity: now,
+                    quiet_from,
                     message_from: now + QUIET_GRACE.min(left / 4),
                     frame_from: order.deadline - reply,
                     deadline: order.deadline,
@@ -150,9 +156,19 @@ impl Relay {
         }
     }
 
-    pub(super) fn note_activity(&mut self) {
+    pub(super) fn note_activity(&mut self, from: Sender) {
+        self.unanswered = from == Sender::Client;
+        let quiet = self.quiet();
         if let Stage::Telling(telling) = &mut self.stage {
-            telling.last_activity = Instant::now();
+            telling.quiet_from = Instant::now() + quiet;
+        }
+    }
+
+    fn quiet(&self) -> Duration {
+        if self.unanswered {
+            QUIET_UNANSWERED
+        } else {
+            QUIET
         }
     }
 
@@ -326,7 +342,7 @@ impl Relay {
             frame: CloseFrame::to_client(code, reason),
             announces: false,
             close_timeout,
-            last_activity: now,
+            quiet_from: now,
             message_from: now,
             frame_from: now,
             deadline: now + close_timeout,
@@ -387,7 +403,7 @@ impl Relay {
             return Settled::Waiting;
         };
         let now = Instant::now();
-        let quiet_from = telling.last_activity + QUIET;
+        let quiet_from = telling.quiet_from;
         let between_messages = self.backend.cursor.at_message_end();
         let place = match telling.boundary() {
             Boundary::Quiet => {

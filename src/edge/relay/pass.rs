@@ -4,7 +4,7 @@
 use std::task::{Context, Poll};
 
 use super::super::chunk::Scratch;
-use super::super::frame::{Met, Scan};
+use super::super::frame::{Met, Scan, Sender};
 use super::ending::{Boundary, Stage};
 use super::{Half, Relay};
 
@@ -27,7 +27,7 @@ impl Relay {
         if !self.client.speaks {
             return true;
         }
-        self.note_activity();
+        self.note_activity(Sender::Client);
         let Scratch {
             plaintext, records, ..
         } = scratch;
@@ -68,7 +68,7 @@ impl Relay {
         if !self.backend.speaks {
             return true;
         }
-        self.note_activity();
+        self.note_activity(Sender::Backend);
         let Scratch {
             plaintext, records, ..
         } = scratch;
