@@ -22,7 +22,7 @@ const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
 
 /// How long a datagram that must arrive waits while the service manager's queue is full.
 const PATIENCE: Timespec = Timespec {
-    tv_sec: 1,
+    tv_sec: 2,
     tv_nsec: 0,
 };
 
@@ -111,9 +111,9 @@ impl Notifier {
     /// One line for `systemctl status`. Sent only if it differs from the last one.
     pub fn status(&self, status: &str) {
         let status = one_line(status);
-        if *self.status.lock().unwrap_or_else(PoisonError::into_inner) != status {
+        let known = *self.status.lock().unwrap_or_else(PoisonError::into_inner) == status;
+        if !known && self.tell(Worth::Repeated, &[NotifyState::Status(&status)]) {
             self.remember(&status);
-            self.tell(Worth::Repeated, &[NotifyState::Status(&status)]);
         }
     }
 
@@ -130,7 +130,9 @@ impl Notifier {
     /// demands (systemd.service(5)). [`Notifier::ready`] must follow, also after a failure.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => self.tell(Worth::Unique, &[NotifyState::Reloading, now]),
+            Ok(now) => {
+                self.tell(Worth::Unique, &[NotifyState::Reloading, now]);
+            }
             Err(error) => self.complain(&error),
         }
     }
@@ -195,14 +197,18 @@ impl Notifier {
         status
     }
 
-    fn tell(&self, worth: Worth, states: &[NotifyState<'_>]) {
-        let Some(manager) = &self.manager else { return };
-        match manager.send(states, worth) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && worth == Worth::Repeated => {
-            }
-            Err(error) => self.complain(&error),
-            Ok(()) => {}
+    /// Whether the service manager will read it.
+    fn tell(&self, worth: Worth, states: &[NotifyState<'_>]) -> bool {
+        let Some(manager) = &self.manager else {
+            return false;
+        };
+        let sent = manager.send(states, worth);
+        if let Err(error) = &sent
+            && (error.kind() != io::ErrorKind::WouldBlock || worth == Worth::Unique)
+        {
+            self.complain(error);
         }
+        sent.is_ok()
     }
 
     fn complain(&self, error: &io::Error) {

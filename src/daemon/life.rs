@@ -119,6 +119,8 @@ pub(super) struct Daemon {
     /// Takes the progress of our own drain after a handoff.
     pub(super) departing: Option<Departing>,
     pub(super) clients_at_start: u64,
+    /// Where the clients are sent, once that is settled.
+    pub(super) departure: Departure,
 }
 
 impl Daemon {
@@ -163,6 +165,7 @@ impl Daemon {
             predecessor_left: None,
             departing: None,
             clients_at_start: 0,
+            departure: Departure::Restart,
         })
     }
 
@@ -273,11 +276,11 @@ impl Daemon {
                 Action::AbandonAndStop | Action::Stop => {
                     // Dropping the future ends the successor.
                     preparing = None;
-                    let departure = self.stop().await;
-                    draining = Some(self.drain(departure, false, None));
+                    self.departure = self.stop().await;
+                    draining = Some(self.drain(self.departure, false, None));
                 }
                 Action::Hurry => {
-                    draining = Some(self.drain(Departure::Restart, false, Some(HURRY)));
+                    draining = Some(self.drain(self.departure, false, Some(HURRY)));
                 }
                 Action::Exit => self.report().await,
             }

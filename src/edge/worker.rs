@@ -5,13 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use super::acceptor::{Door, accept};
 use super::clients::{Client, Clients};
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) handshakes: Arc<Semaphore>,
     clients: AtomicUsize,
+    /// `limits.clients` has been reached, and it was said.
+    full: AtomicBool,
     /// Numbers the announcements, so that each gets a retry delay of its own.
     pub(super) announced: AtomicU64,
 }
@@ -78,9 +80,12 @@ impl Worker {
         let before = self.shared.clients.fetch_add(1, Relaxed);
         let limit = self.shared.limits.clients;
         if before < limit {
+            if before < limit / 10 * 9 && self.shared.full.load(Relaxed) {
+                self.shared.full.store(false, Relaxed);
+            }
             return Some(slot);
         }
-        if before == limit {
+        if !self.shared.full.swap(true, Relaxed) {
             event!(
                 WARN,
                 message_id::CLIENT_LIMIT_REACHED,
@@ -145,21 +150,21 @@ impl Worker {
     }
 
     async fn run(self: Rc<Self>, mut commands: mpsc::Receiver<Command>) {
-        let mut acceptors: Vec<AbortHandle> = Vec::new();
+        let mut acceptors: Vec<JoinHandle<()>> = Vec::new();
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Accept(doors) => {
                     for (door, socket) in doors {
                         let accepting = accept(Rc::clone(&self), Rc::new(door), socket);
-                        acceptors.push(tokio::task::spawn_local(accepting).abort_handle());
+                        acceptors.push(tokio::task::spawn_local(accepting));
                     }
                 }
                 Command::StopAccepting(done) => {
                     for acceptor in acceptors.drain(..) {
                         acceptor.abort();
+                        // Its socket is closed when it is gone.
+                        let _ = acceptor.await;
                     }
-                    // The aborted tasks go, and their sockets with them, before the answer.
-                    tokio::task::yield_now().await;
                     let _ = done.send(());
                 }
                 Command::Drain(announcement, done) => {
@@ -201,6 +206,9 @@ enum Command {
 pub struct Edge {
     shared: Arc<Shared>,
     workers: Vec<mpsc::Sender<Command>>,
+    /// Permits that came on top of `limits.handshakes`, since each accept loop holds one while it
+    /// waits for a connection.
+    waiting_permits: Cell<usize>,
 }
 
 impl Edge {
@@ -212,16 +220,20 @@ impl Edge {
         let shared = Arc::new(Shared {
             routes: ArcSwap::from_pointee(routes),
             counters: Counters::default(),
-            // The permits that idle accept loops hold come on top, see the acceptor.
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
             limits,
             clients: AtomicUsize::new(0),
+            full: AtomicBool::new(false),
             announced: AtomicU64::new(0),
         });
         let workers = (0..workers)
             .map(|number| spawn(number, Arc::clone(&shared)))
             .collect::<io::Result<_>>()?;
-        Ok(Self { shared, workers })
+        Ok(Self {
+            shared,
+            workers,
+            waiting_permits: Cell::new(0),
+        })
     }
 
     /// Begins to accept on these listeners, each worker on a descriptor of its own.
@@ -237,9 +249,10 @@ impl Edge {
                 .collect::<io::Result<Vec<_>>>()?;
             batches.push(batch);
         }
-        self.shared
-            .handshakes
-            .add_permits(doors.len() * self.workers.len());
+        let waiting = doors.len() * self.workers.len();
+        self.shared.handshakes.add_permits(waiting);
+        self.waiting_permits
+            .set(self.waiting_permits.get() + waiting);
         for (worker, batch) in self.workers.iter().zip(batches) {
             let _ = worker.send(Command::Accept(batch)).await;
         }
@@ -249,6 +262,9 @@ impl Edge {
     /// Stops accepting. When it returns, no worker holds a listening socket.
     pub async fn stop_accepting(&self) {
         self.ask_all(Command::StopAccepting).await;
+        self.shared
+            .handshakes
+            .forget_permits(self.waiting_permits.take());
     }
 
     /// Tells every client to leave, and waits until all have left or the announcement's deadline

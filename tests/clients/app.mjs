@@ -16,7 +16,8 @@ import { describe, FrameLog } from "./frames.mjs";
 const here = new URL(".", import.meta.url);
 const large = Buffer.alloc(10 * 1024 * 1024, "0123456789abcdef");
 
-// How each WebSocket that named itself (?id=…) was closed: what the application's side saw.
+// How each WebSocket that named itself (?id=…) was closed: what the application's side saw. Asked
+// for once, before or after it happens.
 const closed = new Map();
 
 function closing(id) {

@@ -60,7 +60,7 @@ async function fetched(path, options) {
 }
 
 const text = (bytes) => new TextDecoder().decode(bytes);
-const closedAs = async (id) => (await fetch(`${base}/closed?id=${id}`)).json();
+const seenByApplication = async (id) => (await fetch(`${base}/closed?id=${id}`)).json();
 
 const scenarios = {
   async echo() {
@@ -164,16 +164,19 @@ const scenarios = {
   },
 
   async close() {
-    const leaving = await Chat.open("/ws?id=chromium-theirs");
+    const id = crypto.randomUUID();
+    const leaving = await Chat.open(`/ws?id=${id}`);
     leaving.socket.send("/close 4001 you may go");
     const theirs = await leaving.closed;
+    const replied = await seenByApplication(id);
     const ours = [];
-    for (const [id, ...args] of [["code", 4002, "good bye"], ["plain", 1000], ["empty"]]) {
-      const chat = await Chat.open(`/ws?id=chromium-${id}`);
+    for (const args of [[4002, "good bye"], [1000], []]) {
+      const id = crypto.randomUUID();
+      const chat = await Chat.open(`/ws?id=${id}`);
       await chat.close(...args);
-      ours.push(await closedAs(`chromium-${id}`));
+      ours.push(await seenByApplication(id));
     }
-    return { theirs, replied: await closedAs("chromium-theirs"), ours };
+    return { theirs, replied, ours };
   },
 
   async restart() {

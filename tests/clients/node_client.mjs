@@ -3,6 +3,7 @@
 // Argument: {"scenario": name, "urls": […], "ca": path, "address": where the URLs' host is}. Prints
 // one line {"result": …} for each URL, and {"event": …} where the test has to act.
 
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import https from "node:https";
@@ -228,16 +229,20 @@ const scenarios = {
   },
 
   async close(url) {
-    const theirs = await Chat.open(`${url}/ws?id=node-theirs`);
-    theirs.socket.send("/close 4001 you may go");
+    const seenByApplication = async (id) => JSON.parse((await request(`${url}/closed?id=${id}`)).body);
+    const id = randomUUID();
+    const leaving = await Chat.open(`${url}/ws?id=${id}`);
+    leaving.socket.send("/close 4001 you may go");
+    const theirs = await leaving.closed;
+    const replied = await seenByApplication(id);
     const ours = [];
-    for (const [id, ...args] of [["code", 4002, "good bye"], ["plain", 1000], ["empty"]]) {
-      const chat = await Chat.open(`${url}/ws?id=node-${id}`);
+    for (const args of [[4002, "good bye"], [1000], []]) {
+      const id = randomUUID();
+      const chat = await Chat.open(`${url}/ws?id=${id}`);
       await chat.close(...args);
-      ours.push(JSON.parse((await request(`${url}/closed?id=node-${id}`)).body));
+      ours.push(await seenByApplication(id));
     }
-    const replied = JSON.parse((await request(`${url}/closed?id=node-theirs`)).body);
-    return { theirs: await theirs.closed, replied, ours };
+    return { theirs, replied, ours };
   },
 
   async restart(url) {

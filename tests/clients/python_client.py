@@ -12,6 +12,7 @@ import ssl
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -200,19 +201,23 @@ async def denied(url):
 
 
 async def close(url):
-    async with chat(url, "/ws?id=python-theirs") as ws:
+    name = uuid4()
+    async with chat(url, f"/ws?id={name}") as ws:
         await ws.send("/close 4001 you may go")
         theirs = await ws.closed()
+    replied = seen_by_application(url, name)
     ours = []
-    for name, arguments in (("code", (4002, "good bye")), ("plain", ()), ("empty", None)):
-        async with chat(url, f"/ws?id=python-{name}") as ws:
+    for arguments in ((4002, "good bye"), (), None):
+        name = uuid4()
+        async with chat(url, f"/ws?id={name}") as ws:
             if arguments is None:
+                # A Close without a code, which the library itself never sends.
                 async with ws.send_context():
                     ws.protocol.send_close()
             else:
                 await ws.close(*arguments)
-        ours.append(seen_by_application(url, f"python-{name}"))
-    return {"theirs": theirs, "replied": seen_by_application(url, "python-theirs"), "ours": ours}
+        ours.append(seen_by_application(url, name))
+    return {"theirs": theirs, "replied": replied, "ours": ours}
 
 
 def seen_by_application(url, name):

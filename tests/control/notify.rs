@@ -1,10 +1,11 @@
+use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -45,7 +46,11 @@ impl Manager {
     }
 }
 
+/// Waits for the next datagram; a minute without one is a failure.
 fn hear(socket: &UnixDatagram) -> String {
+    socket
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
     let mut datagram = [0; 4096];
     let length = socket.recv(&mut datagram).unwrap();
     String::from_utf8(datagram[..length].to_vec()).unwrap()
@@ -146,7 +151,7 @@ fn a_service_manager_that_makes_its_socket_anew_is_found_again() {
     let manager = Manager::new();
     let notifier = manager.notifier();
     notifier.watchdog();
-    std::fs::remove_file(&manager.path).unwrap();
+    fs::remove_file(&manager.path).unwrap();
     let socket = UnixDatagram::bind(&manager.path).unwrap();
     notifier.watchdog();
     assert_eq!(hear(&socket), "WATCHDOG=1\n");
@@ -159,14 +164,43 @@ fn a_full_queue_drops_what_comes_again_and_keeps_what_does_not() {
     let sent = fill(&manager);
     // Neither blocks.
     notifier.watchdog();
-    notifier.status("lost");
-    let waiting = thread::spawn(move || notifier.stopping("bye"));
+    notifier.status("working");
+    let (tell_thread, thread) = mpsc::channel();
+    let waiting = thread::spawn(move || {
+        tell_thread
+            .send(fs::read_link("/proc/thread-self").unwrap())
+            .unwrap();
+        notifier.stopping("bye");
+    });
+    until_it_waits(&thread.recv().unwrap());
     for _ in 0..sent {
         assert_eq!(manager.hear(), "filler");
     }
     assert_eq!(manager.hear(), "STOPPING=1\nSTATUS=bye\n");
-    waiting.join().unwrap();
     manager.hears_nothing_more();
+    waiting.join().unwrap();
+}
+
+#[test]
+fn a_status_that_was_dropped_is_sent_the_next_time() {
+    let manager = Manager::new();
+    let notifier = manager.notifier();
+    let sent = fill(&manager);
+    notifier.status("1 client");
+    for _ in 0..sent {
+        assert_eq!(manager.hear(), "filler");
+    }
+    notifier.status("1 client");
+    assert_eq!(manager.hear(), "STATUS=1 client\n");
+    manager.hears_nothing_more();
+}
+
+/// Returns when a thread sleeps, or is gone (proc_pid_stat(5)).
+fn until_it_waits(thread: &Path) {
+    let stat = Path::new("/proc").join(thread).join("stat");
+    while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") S ")) {
+        thread::yield_now();
+    }
 }
 
 /// Sends until the queue is full, and says how many datagrams that took.

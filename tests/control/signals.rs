@@ -1,5 +1,5 @@
 use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use batond::control::signals::Signals;
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,15 +13,15 @@ fn each_signal_becomes_its_request() {
     if rerun::role().is_some() {
         return listen();
     }
-    let mut child = rerun::command(NAME, "listener")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let pid = Pid::from_child(&child);
-    let mut lines = BufReader::new(child.stdout.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
+    let mut listener = Listener(
+        rerun::command(NAME, "listener")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let pid = Pid::from_child(&listener.0);
+    let stdout = listener.0.stdout.take().unwrap();
+    let mut lines = BufReader::new(stdout).lines().map(Result::unwrap);
     lines.find(|line| line == "listening").unwrap();
     for (signal, request) in [
         (Signal::HUP, "Reload"),
@@ -33,7 +33,17 @@ fn each_signal_becomes_its_request() {
         kill_process(pid, signal).unwrap();
         assert_eq!(lines.next().as_deref(), Some(request));
     }
-    assert!(child.wait().unwrap().success());
+    assert!(listener.0.wait().unwrap().success());
+}
+
+/// Does not outlive a test that failed.
+struct Listener(Child);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn listen() {

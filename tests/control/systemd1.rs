@@ -120,6 +120,10 @@ fn without_a_job_the_restart_setting_tells() {
 fn the_hosts_end_outweighs_the_units_job() {
     let going = |target| Unit {
         jobs: vec![("batond.service", "stop"), (target, "start")],
+        ..running()
+    };
+    let going_for_good = |target| Unit {
+        jobs: vec![(target, "start")],
         restart: "always",
         ..running()
     };
@@ -133,8 +137,8 @@ fn the_hosts_end_outweighs_the_units_job() {
             (going("reboot.target"), StopKind::Restart),
             (going("kexec.target"), StopKind::Restart),
             (going("soft-reboot.target"), StopKind::Restart),
-            (going("poweroff.target"), StopKind::Stop),
-            (going("halt.target"), StopKind::Stop),
+            (going_for_good("poweroff.target"), StopKind::Stop),
+            (going_for_good("halt.target"), StopKind::Stop),
             (waiting, StopKind::Stop),
         ],
     );

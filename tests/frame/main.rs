@@ -11,8 +11,6 @@ use streams::{Frame, any_stream, cuts, legal, sender};
 use walk::walk_however_cut;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
-
     #[test]
     fn legal_streams_pass_whole(legal in legal(), extensions: bool, cuts in cuts()) {
         let stream: Vec<u8> = legal.frames.iter().flat_map(Frame::encode).collect();

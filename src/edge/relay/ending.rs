@@ -20,13 +20,9 @@ use super::super::clients::Order;
 use super::super::close::{CloseCode, CloseFrame};
 use super::super::frame::Violation;
 use super::super::tls::Records;
+use super::outcome::Outcome;
+use super::telling::{Boundary, Telling};
 use super::{Half, Relay, Settled};
-
-/// How long nothing must have moved for a moment to count as quiet.
-const QUIET: Duration = Duration::from_millis(50);
-
-/// How long a quiet moment is waited for, unless a quarter of the time left is less.
-const QUIET_GRACE: Duration = Duration::from_secs(2);
 
 /// How long both ends may take to end their connections once all is said.
 const LINGER: Duration = Duration::from_secs(2);
@@ -45,105 +41,15 @@ pub(super) enum Stage {
     Finishing(Instant),
 }
 
-/// A Close of ours on its way into the stream.
-pub(super) struct Telling {
-    frame: CloseFrame,
-    /// It announces a restart or a stop; else it ends this one connection.
-    announces: bool,
-    close_timeout: Duration,
-    last_activity: Instant,
-    /// From then on the end of a message will do.
-    message_from: Instant,
-    /// From then on the end of a frame will do.
-    frame_from: Instant,
-    /// Then the connection is cut, if not even that came.
-    deadline: Instant,
-}
-
-/// Where a Close may be placed now.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Boundary {
-    Quiet,
-    Message,
-    Frame,
-}
-
-impl Telling {
-    pub(super) fn boundary(&self) -> Boundary {
-        let now = Instant::now();
-        if now >= self.frame_from {
-            Boundary::Frame
-        } else if now >= self.message_from {
-            Boundary::Message
-        } else {
-            Boundary::Quiet
-        }
-    }
-}
-
-/// What became of one relay.
-#[derive(Debug, Default)]
-pub(in crate::edge) struct Ending {
-    /// What became of the announcement, if one was ordered.
-    pub(in crate::edge) outcome: Option<Outcome>,
-    /// Whole messages that the backend sent after our Close.
-    pub(in crate::edge) discarded: u64,
-    /// Bytes after the handshake, client to backend.
-    pub(in crate::edge) bytes_up: u64,
-    /// Bytes after the handshake, backend to client.
-    pub(in crate::edge) bytes_down: u64,
-    /// Whole data messages, client to backend.
-    pub(in crate::edge) messages_up: u64,
-    /// Whole data messages, backend to client.
-    pub(in crate::edge) messages_down: u64,
-    /// What the client did that RFC 6455 forbids.
-    pub(in crate::edge) client_violation: Option<Violation>,
-    /// What the backend did that RFC 6455 forbids.
-    pub(in crate::edge) backend_violation: Option<Violation>,
-    /// The backend was gone without a Close.
-    pub(in crate::edge) backend_lost: bool,
-    /// The client was cut off without a Close, since the backend was gone inside a frame.
-    pub(in crate::edge) torn: bool,
-}
-
-/// What became of an announcement to one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::edge) enum Outcome {
-    /// Told, and it answered with its Close.
-    Clean,
-    /// Told, and it did not answer in time.
-    TimedOut,
-    /// Told, and it was gone without an answer.
-    Gone,
-    /// It or its backend closed before it could be told.
-    Left,
-    /// The deadline passed inside a frame, so it could not be told.
-    Cut,
-}
-
 impl Relay {
     /// Begins an announcement, or hurries one that is under way.
     pub(super) fn obey(&mut self, order: Order) {
         let now = Instant::now();
-        let left = order.deadline.saturating_duration_since(now);
-        let reply = order.close_timeout.min(left / 2);
         match &mut self.stage {
             Stage::Passing => {
-                self.stage = Stage::Telling(Box::new(Telling {
-                    frame: order.frame,
-                    announces: true,
-                    close_timeout: reply,
-                    last_activity: now,
-                    message_from: now + QUIET_GRACE.min(left / 4),
-                    frame_from: order.deadline - reply,
-                    deadline: order.deadline,
-                }));
+                self.stage = Stage::Telling(Box::new(Telling::announce(order, now)));
             }
-            Stage::Telling(telling) => {
-                telling.close_timeout = telling.close_timeout.min(reply);
-                telling.frame_from = telling.frame_from.min(order.deadline - reply);
-                telling.deadline = telling.deadline.min(order.deadline);
-            }
+            Stage::Telling(telling) => telling.hurry(&order, now),
             Stage::Told(until) | Stage::Closing(until) | Stage::Finishing(until) => {
                 *until = order.deadline.min(*until);
             }
@@ -152,7 +58,7 @@ impl Relay {
 
     pub(super) fn note_activity(&mut self) {
         if let Stage::Telling(telling) = &mut self.stage {
-            telling.last_activity = Instant::now();
+            telling.note_activity();
         }
     }
 
@@ -161,10 +67,10 @@ impl Relay {
         let Stage::Telling(telling) = &self.stage else {
             return;
         };
-        let reply_until = Instant::now() + telling.close_timeout;
-        self.client.send(cx, telling.frame.as_bytes(), records);
+        let reply_until = Instant::now() + telling.close_timeout();
+        self.client.send(cx, telling.frame().as_bytes(), records);
         self.client.close_sent = true;
-        if telling.announces {
+        if telling.announces() {
             // So it stands until its answer is here.
             self.ending.outcome = Some(Outcome::Gone);
         }
@@ -229,7 +135,7 @@ impl Relay {
     }
 
     fn is_announcing(&self) -> bool {
-        matches!(&self.stage, Stage::Telling(telling) if telling.announces)
+        matches!(&self.stage, Stage::Telling(telling) if telling.announces())
     }
 
     fn await_other_close(&mut self, other_speaks: bool) {
@@ -320,17 +226,9 @@ impl Relay {
 
     /// A Close of ours that does not wait for quiet. It is not an announcement.
     fn tell_at_next_frame(&mut self, code: CloseCode, reason: &str) {
-        let now = Instant::now();
-        let close_timeout = self.entry.close_timeout();
-        self.stage = Stage::Telling(Box::new(Telling {
-            frame: CloseFrame::to_client(code, reason),
-            announces: false,
-            close_timeout,
-            last_activity: now,
-            message_from: now,
-            frame_from: now,
-            deadline: now + close_timeout,
-        }));
+        let frame = CloseFrame::to_client(code, reason);
+        let telling = Telling::at_next_frame(frame, self.entry.close_timeout(), Instant::now());
+        self.stage = Stage::Telling(Box::new(telling));
     }
 
     /// Sends the backend a Close of ours, unless it has had one.
@@ -349,6 +247,13 @@ impl Relay {
             self.close_backend(code, cx, records);
         }
         self.stage = Stage::Finishing(Instant::now() + LINGER);
+    }
+
+    /// No message is under way in either direction, not even in a backlog.
+    fn is_between_messages(&self) -> bool {
+        [&self.client, &self.backend]
+            .into_iter()
+            .all(|half| half.is_between_messages() && !half.wire.has_backlog())
     }
 
     /// Nothing moves: what does the stage ask for?
@@ -387,33 +292,16 @@ impl Relay {
             return Settled::Waiting;
         };
         let now = Instant::now();
-        let quiet_from = telling.last_activity + QUIET;
-        let between_messages = self.backend.cursor.at_message_end();
-        let place = match telling.boundary() {
-            Boundary::Quiet => {
-                now >= quiet_from
-                    && self.backend.is_between_messages()
-                    && self.client.is_between_messages()
-                    && !self.client.wire.has_backlog()
-                    && !self.backend.wire.has_backlog()
-            }
-            Boundary::Message => between_messages,
+        let place = match telling.boundary(now) {
+            Boundary::Quiet => telling.is_quiet(now) && self.is_between_messages(),
+            Boundary::Message => self.backend.cursor.at_message_end(),
             Boundary::Frame => self.backend.cursor.at_frame_end(),
         };
         if place {
             self.tell(cx, &mut scratch.records);
             return Settled::Moved;
         }
-        let next = [
-            quiet_from,
-            telling.message_from,
-            telling.frame_from,
-            telling.deadline,
-        ]
-        .into_iter()
-        .filter(|at| *at > now)
-        .min();
-        let Some(next) = next else {
+        let Some(next) = telling.next(now) else {
             // Inside a frame that does not end: cut.
             if self.is_announcing() {
                 self.ending.outcome = Some(Outcome::Cut);

@@ -5,7 +5,9 @@
 //! both directions; while it waits it holds no buffer and no timer.
 
 mod ending;
+mod outcome;
 mod pass;
+mod telling;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +17,7 @@ use std::task::{Context, Poll};
 use tokio::time::{Instant, Sleep};
 
 use self::ending::Stage;
-pub(super) use self::ending::{Ending, Outcome};
+pub(super) use self::outcome::{Ending, Outcome};
 use super::chunk::{Scratch, with_scratch};
 use super::clients::Client;
 use super::close::CloseCode;

@@ -3,9 +3,12 @@
 
 use std::task::{Context, Poll};
 
+use tokio::time::Instant;
+
 use super::super::chunk::Scratch;
 use super::super::frame::{Met, Scan};
-use super::ending::{Boundary, Stage};
+use super::ending::Stage;
+use super::telling::Boundary;
 use super::{Half, Relay};
 
 impl Relay {
@@ -103,7 +106,7 @@ impl Relay {
             return None;
         };
         // At the very end the socket may be dry: then `settle` decides, which knows of quiet.
-        match telling.boundary() {
+        match telling.boundary(Instant::now()) {
             Boundary::Quiet => None,
             Boundary::Message => scan.message_end,
             Boundary::Frame => scan.frame_end,

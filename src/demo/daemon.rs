@@ -1,0 +1,379 @@
+//! batond as a process of its own, started and watched as systemd would do it: with listening
+//! sockets that it inherits, and with a socket on which it says how it is.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{env, fmt, fs, thread};
+
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, pidfd_open,
+    pidfd_send_signal, waitid,
+};
+use socket2::{Domain, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::UnixDatagram;
+
+/// Connections that may wait until somebody accepts them; what batond itself asks for.
+const BACKLOG: i32 = 4_096;
+
+/// Longest datagram of sd_notify(3) that is understood, in bytes.
+const NOTIFICATION_MAX: usize = 4_096;
+
+/// Lines of the log that are kept.
+const LOG_LINES: usize = 2_000;
+
+/// Makes the socket that is its standard input its descriptor 3, the first that a process
+/// started by systemd inherits, and becomes the daemon. LISTEN_PID can be known only here.
+const BECOME: &str = r#"LISTEN_PID=$$; export LISTEN_PID; exec "$0" "$@" 3<&0 0</dev/null"#;
+
+/// What a demo that runs under systemd has inherited, and batond must not.
+const OF_SYSTEMD: [&str; 6] = [
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "MAINPID",
+    "INVOCATION_ID",
+];
+
+/// How to start batond.
+pub struct Launch<'a> {
+    /// The executable.
+    pub program: &'a Path,
+    /// Its configuration.
+    pub config: &'a Path,
+    /// A folder of its own, for the notification socket; its path is short.
+    pub folder: &'a Path,
+    /// A listening socket, and the name of the listener that it is for. It stays open here, too.
+    pub socket: (&'a str, OwnedFd),
+}
+
+/// A running batond with everything that it has started: they are one process group. Dropping it
+/// kills that group.
+pub struct Daemon {
+    child: Child,
+    process: Process,
+    notifications: UnixDatagram,
+    notification_path: PathBuf,
+    log: Arc<Log>,
+}
+
+/// A process, known by its pidfd.
+pub struct Process {
+    pid: Pid,
+    pidfd: AsyncFd<OwnedFd>,
+}
+
+/// What the process and its successors have written to their stderr.
+#[derive(Default)]
+pub struct Log {
+    lines: Mutex<VecDeque<String>>,
+    echo: Option<Box<dyn Fn(&str) + Send + Sync>>,
+}
+
+/// Why the daemon is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// It could not be started or watched.
+    #[error("cannot {doing}: {error}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// It has ended too early.
+    #[error("batond has ended before {before}: {exit}")]
+    Ended {
+        /// What it was to do first.
+        before: &'static str,
+        /// How.
+        exit: Exit,
+    },
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    code: Option<i32>,
+    signal: Option<i32>,
+}
+
+/// A listening socket with a long queue. The port 0 has the kernel choose.
+///
+/// # Errors
+/// What the kernel says.
+pub fn listening_socket(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+impl Daemon {
+    /// Starts it. Call it within a tokio runtime with I/O enabled.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn start(launch: Launch<'_>, log: Arc<Log>) -> Result<Self, DaemonError> {
+        let failed = |doing| move |error| DaemonError::Io { doing, error };
+        let notification_path = launch.folder.join("notify");
+        let _ = fs::remove_file(&notification_path);
+        let notifications =
+            UnixDatagram::bind(&notification_path).map_err(failed("make a notification socket"))?;
+        let (name, socket) = launch.socket;
+        let mut child = command(launch.program, launch.config, name, &notification_path)
+            // Nobody is at that address: what the system's bus says is not for this daemon.
+            .arg(format!("--bus=unix:path={}/bus", launch.folder.display()))
+            .stdin(Stdio::from(socket))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed("start batond"))?;
+        let process = Process::of(Pid::from_child(&child)).map_err(|error| {
+            let _ = child.kill();
+            let _ = child.wait();
+            failed("watch batond")(error)
+        })?;
+        let stderr = child.stderr.take();
+        let daemon = Self {
+            child,
+            process,
+            notifications,
+            notification_path,
+            log: Arc::clone(&log),
+        };
+        // It ends when the last process of the group has closed its stderr.
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || {
+                let lines = stderr
+                    .into_iter()
+                    .flat_map(|pipe| BufReader::new(pipe).lines());
+                lines.map_while(Result::ok).for_each(|line| log.push(line));
+            })
+            .map_err(failed("read batond's log"))?;
+        Ok(daemon)
+    }
+
+    /// The process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// What it and its successors have logged.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Waits until it says that it serves.
+    ///
+    /// # Errors
+    /// It ended instead.
+    pub async fn ready(&mut self) -> Result<(), DaemonError> {
+        self.notification("it was ready", |line| (line == "READY=1").then_some(()))
+            .await
+    }
+
+    /// Waits until it names a successor as the main process.
+    ///
+    /// # Errors
+    /// It ended instead, or the successor did at once.
+    pub async fn successor(&mut self) -> Result<Process, DaemonError> {
+        let pid = self
+            .notification("its successor was ready", |line| {
+                Pid::from_raw(line.strip_prefix("MAINPID=")?.parse().ok()?)
+            })
+            .await?;
+        Process::of(pid).map_err(|error| DaemonError::Io {
+            doing: "watch the successor",
+            error,
+        })
+    }
+
+    async fn notification<T>(
+        &mut self,
+        before: &'static str,
+        find: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, DaemonError> {
+        let mut buffer = [0; NOTIFICATION_MAX];
+        loop {
+            let n = tokio::select! {
+                biased;
+                received = self.notifications.recv(&mut buffer) => {
+                    received.map_err(|error| DaemonError::Io {
+                        doing: "hear from batond",
+                        error,
+                    })?
+                }
+                () = self.process.ended() => {
+                    let exit = self.ended().await?;
+                    return Err(DaemonError::Ended { before, exit });
+                }
+            };
+            let datagram = String::from_utf8_lossy(&buffer[..n]);
+            if let Some(found) = datagram.lines().find_map(&find) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Waits until the first process has ended.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub async fn ended(&self) -> Result<Exit, DaemonError> {
+        self.process.ended().await;
+        // It stays a zombie until `drop`, so that its number cannot be taken by another process.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::PidFd(self.process.pidfd.get_ref().as_fd()), options) {
+            Ok(status) => Ok(Exit {
+                code: status.as_ref().and_then(WaitIdStatus::exit_status),
+                signal: status.as_ref().and_then(WaitIdStatus::terminating_signal),
+            }),
+            Err(error) => Err(DaemonError::Io {
+                doing: "learn how batond ended",
+                error: error.into(),
+            }),
+        }
+    }
+}
+
+/// The command, but for its standard streams.
+fn command(program: &Path, config: &Path, listener: &str, notification_path: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(BECOME).arg(program);
+    command.arg("--config").arg(config);
+    for (name, _) in env::vars_os() {
+        if OF_SYSTEMD.iter().any(|known| name == *known)
+            || name.as_encoded_bytes().starts_with(b"BATOND_")
+        {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("LISTEN_FDS", "1")
+        .env("LISTEN_FDNAMES", listener)
+        .env("NOTIFY_SOCKET", notification_path)
+        // Not the demo's own: Ctrl-C is for the demo, and it ends the whole group.
+        .process_group(0);
+    command
+}
+
+impl Process {
+    #[expect(
+        deprecated,
+        reason = "it warns of types whose descriptor may be closed while it is watched, which an \
+                  OwnedFd rules out; what takes its place is unsafe"
+    )]
+    fn of(pid: Pid) -> io::Result<Self> {
+        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        Ok(Self {
+            pid,
+            pidfd: AsyncFd::with_interest(pidfd, Interest::READABLE)?,
+        })
+    }
+
+    /// Its number.
+    pub fn id(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Sends it a signal. That it has ended is no error.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn signal(&self, signal: Signal) -> Result<(), DaemonError> {
+        match pidfd_send_signal(self.pidfd.get_ref(), signal) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => Err(DaemonError::Io {
+                doing: "send batond a signal",
+                error: error.into(),
+            }),
+        }
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&self) {
+        // The only error is that the runtime is shutting down.
+        let _ = self.pidfd.readable().await;
+    }
+}
+
+impl Log {
+    /// A log whose lines are also given to `echo` as they come.
+    pub fn followed(echo: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self {
+            lines: Mutex::default(),
+            echo: Some(Box::new(echo)),
+        }
+    }
+
+    /// The last `count` lines.
+    pub fn last(&self, count: usize) -> Vec<String> {
+        let lines = self.lines();
+        let skipped = lines.len().saturating_sub(count);
+        lines.iter().skip(skipped).cloned().collect()
+    }
+
+    /// The values of a field in all lines that have it: `discarded=0`.
+    pub fn field(&self, name: &str) -> Vec<u64> {
+        let field = format!("{name}=");
+        self.lines()
+            .iter()
+            .flat_map(|line| line.split(' '))
+            .filter_map(|word| word.strip_prefix(field.as_str())?.parse().ok())
+            .collect()
+    }
+
+    fn push(&self, line: String) {
+        if let Some(echo) = &self.echo {
+            echo(&line);
+        }
+        let mut lines = self.lines();
+        if lines.len() == LOG_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+
+    fn lines(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Exit {
+    /// It exited with code 0.
+    pub fn is_success(self) -> bool {
+        self.code == Some(0)
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code, self.signal) {
+            (Some(code), _) => write!(f, "exit code {code}"),
+            (None, Some(signal)) => write!(f, "killed by signal {signal}"),
+            (None, None) => write!(f, "ended in an unknown way"),
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // The group still has its number: its first process, though it may have ended, has not
+        // been waited for.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        let _ = self.child.wait();
+        let _ = fs::remove_file(&self.notification_path);
+    }
+}

@@ -1,0 +1,224 @@
+//! What the demo found, and whether the promises held.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::client::{End, SERVICE_RESTART, Story, Visit};
+use super::daemon::Exit;
+use super::prober::{Outcome, Probe};
+use super::timeline::{Timeline, back_after};
+
+/// How soon everyone should be back, counted from the Close.
+pub const BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the report is made of.
+pub struct Facts<'a> {
+    /// What happened to each client.
+    pub stories: &'a [Story],
+    /// The newcomers from just before the restart until everyone was back.
+    pub probes: &'a [Probe],
+    /// Messages that reached the backend.
+    pub received: u64,
+    /// Messages of the backend that came too late for batond to deliver, by its own count; None:
+    /// it has not said.
+    pub discarded: Option<u64>,
+    /// How the process that was replaced has ended; None: it has not.
+    pub exit: Option<Exit>,
+}
+
+/// Numbers of clients, connections and messages.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Clients that took part.
+    pub clients: usize,
+    /// Clients that were told 1012.
+    pub told: usize,
+    /// Of those, clients whose connection was closed in order.
+    pub closed_cleanly: usize,
+    /// Clients whose messages were echoed again within 5 s of their Close.
+    pub back_in_time: usize,
+    /// Clients that came back at all.
+    pub back: usize,
+    /// Connections that ended without a Close.
+    pub cut: usize,
+    /// Closes with another code than 1012, and connections that failed.
+    pub other_endings: usize,
+    /// New connections meanwhile.
+    pub newcomers: Newcomers,
+    /// The clients' messages.
+    pub messages: Messages,
+    /// When what happened.
+    pub timeline: Timeline,
+    /// Promises that did not hold; none is a success.
+    pub broken: Vec<String>,
+}
+
+/// New connections meanwhile.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Newcomers {
+    /// How many.
+    pub connections: usize,
+    /// Nobody listened.
+    pub refused: usize,
+    /// Reset or ended.
+    pub reset: usize,
+    /// Not served in time, or with something other than a WebSocket.
+    pub failed: usize,
+    /// The longest time from the connect to the WebSocket, in milliseconds.
+    pub longest_wait_ms: u64,
+}
+
+/// The clients' messages.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Messages {
+    /// Sent, before and after the restart.
+    pub sent: u64,
+    /// Echoed as they were.
+    pub echoed: u64,
+    /// Echoed wrongly.
+    pub wrong: u64,
+    /// Never reached the backend.
+    pub undelivered: u64,
+    /// Echoes that had reached batond before its Close, and did not reach the client.
+    pub lost: u64,
+    /// Messages that met the Close on their way, or whose echo did: unanswered, and counted by
+    /// batond.
+    pub crossed: u64,
+}
+
+impl Report {
+    /// Counts.
+    pub fn new(facts: &Facts<'_>, timeline: Timeline) -> Self {
+        let clients = facts.stories.len();
+        let visits = || facts.stories.iter().flat_map(|story| &story.visits);
+        let is_told =
+            |visit: &&Visit| matches!(visit.end, End::Told { code, .. } if code == SERVICE_RESTART);
+        let in_order = |visit: &&Visit| matches!(visit.end, End::Told { clean: true, .. });
+        let told = visits().filter(is_told).count();
+        let backs = || facts.stories.iter().filter_map(back_after);
+        let cut = visits()
+            .filter(|visit| matches!(visit.end, End::Cut { .. }))
+            .count();
+        let other_code = visits()
+            .filter(|visit| matches!(visit.end, End::Told { .. }))
+            .count()
+            - told;
+        let failed = facts.stories.iter().filter(|story| story.failure.is_some());
+        let mut report = Self {
+            clients,
+            told,
+            closed_cleanly: visits().filter(is_told).filter(in_order).count(),
+            back_in_time: backs().filter(|(_, after)| *after <= BACK_WITHIN).count(),
+            back: backs().count(),
+            cut,
+            other_endings: other_code + failed.count(),
+            newcomers: Newcomers::new(facts.probes),
+            messages: Messages::new(facts),
+            timeline,
+            broken: Vec::new(),
+        };
+        report.broken = report.judge();
+        if facts.discarded.is_none() {
+            report
+                .broken
+                .push("batond has not reported its drain".to_owned());
+        }
+        match facts.exit {
+            Some(exit) if exit.is_success() => {}
+            Some(exit) => report.broken.push(format!("the first process: {exit}")),
+            None => report
+                .broken
+                .push("the first process has not ended".to_owned()),
+        }
+        report
+    }
+
+    /// What did not hold, in words.
+    fn judge(&self) -> Vec<String> {
+        let Newcomers {
+            refused,
+            reset,
+            failed,
+            ..
+        } = self.newcomers;
+        let Messages {
+            wrong,
+            undelivered,
+            lost,
+            ..
+        } = self.messages;
+        let rules = [
+            (
+                self.clients.abs_diff(self.told) as u64,
+                "clients were not told 1012 exactly once",
+            ),
+            (
+                (self.told - self.closed_cleanly) as u64,
+                "connections were not closed in order",
+            ),
+            (
+                (self.clients - self.back) as u64,
+                "clients did not come back",
+            ),
+            (
+                (self.back - self.back_in_time) as u64,
+                "clients came back later than 5 s",
+            ),
+            (self.cut as u64, "connections were cut without a Close"),
+            (
+                self.other_endings as u64,
+                "connections failed or ended with another code",
+            ),
+            (refused as u64, "new connections were refused"),
+            (reset as u64, "new connections were reset"),
+            (failed as u64, "new connections were not served"),
+            (wrong, "echoes were wrong"),
+            (undelivered, "messages did not reach the backend"),
+            (lost, "echoes were lost that had come before the Close"),
+        ];
+        rules
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect()
+    }
+}
+
+impl Newcomers {
+    fn new(probes: &[Probe]) -> Self {
+        let mut newcomers = Self {
+            connections: probes.len(),
+            ..Self::default()
+        };
+        for probe in probes {
+            match probe.outcome {
+                Outcome::Served => {}
+                Outcome::Refused => newcomers.refused += 1,
+                Outcome::Reset(_) => newcomers.reset += 1,
+                Outcome::TimedOut | Outcome::Failed(_) => newcomers.failed += 1,
+            }
+        }
+        let longest = probes.iter().map(|probe| probe.waited).max();
+        let milliseconds = longest.unwrap_or_default().as_millis();
+        newcomers.longest_wait_ms = u64::try_from(milliseconds).unwrap_or(u64::MAX);
+        newcomers
+    }
+}
+
+impl Messages {
+    fn new(facts: &Facts<'_>) -> Self {
+        let mut messages = Self::default();
+        let mut missing = 0;
+        for visit in facts.stories.iter().flat_map(|story| &story.visits) {
+            messages.sent += visit.sent;
+            messages.echoed += visit.echoed;
+            messages.wrong += visit.wrong;
+            messages.crossed += visit.crossed;
+            missing += visit.missing();
+        }
+        messages.undelivered = messages.sent.saturating_sub(facts.received);
+        messages.lost = missing.saturating_sub(facts.discarded.unwrap_or(0));
+        messages
+    }
+}

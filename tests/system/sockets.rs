@@ -1,0 +1,79 @@
+//! P2, never refused: the listening socket outlives the process.
+
+use batond::control::message_id;
+use rustix::process::Signal;
+
+use crate::client::{Client, Farewell};
+use crate::installation::serve;
+use crate::machine::Machine;
+
+on_each_release! {
+    the_unit_is_active_when_it_serves
+    a_killed_daemon_leaves_its_socket_to_the_next_one
+    the_journal_knows_each_event_by_its_id
+}
+
+fn the_unit_is_active_when_it_serves(machine: &Machine) {
+    serve(machine);
+    assert_eq!(machine.property("batond", "ActiveState"), "active");
+    assert_eq!(machine.property("batond", "SubState"), "running");
+    assert_ne!(machine.property("batond", "StatusText"), "");
+    Client::open(machine).echo("hello");
+    assert_eq!(
+        machine.check(&["systemctl", "is-system-running"]),
+        "running"
+    );
+}
+
+fn a_killed_daemon_leaves_its_socket_to_the_next_one(machine: &Machine) {
+    serve(machine);
+    let client = Client::open(machine);
+    let pid = machine.property("batond", "MainPID");
+    machine.main_process("batond").signal(Signal::KILL);
+    // Whether the next process is up or not, the kernel queues the connection.
+    Client::open(machine).echo("after");
+    assert!(matches!(client.farewell(), Farewell::Cut { .. }));
+    assert_ne!(machine.property("batond", "MainPID"), pid);
+    assert_eq!(machine.property("batond.socket", "ActiveState"), "active");
+}
+
+fn the_journal_knows_each_event_by_its_id(machine: &Machine) {
+    serve(machine);
+    let client = Client::open(machine);
+    let restart = machine.background(&["systemctl", "restart", "batond"]);
+    assert_eq!(client.farewell().code(), 1012);
+    assert!(
+        restart
+            .wait_with_output()
+            .expect("wait for systemctl")
+            .status
+            .success()
+    );
+
+    let journal = machine.journal("batond");
+    for (event, id) in [
+        ("start", message_id::STARTED),
+        ("adoption of the socket", message_id::LISTENER_ADOPTED),
+        ("readiness", message_id::READY),
+        ("stop", message_id::STOPPING),
+        ("begin of the drain", message_id::DRAIN_STARTED),
+        ("end of the drain", message_id::DRAIN_FINISHED),
+    ] {
+        let entry = journal
+            .iter()
+            .find(|entry| entry["MESSAGE_ID"] == id.as_str());
+        let entry = entry.unwrap_or_else(|| panic!("no entry for the {event}"));
+        assert_eq!(entry["PRIORITY"], "6", "{entry}");
+    }
+    let foreign = journal
+        .iter()
+        .filter(|entry| entry["_SYSTEMD_UNIT"] == "batond.service");
+    let warnings: Vec<_> = foreign
+        .filter(|entry| {
+            entry["PRIORITY"]
+                .as_str()
+                .is_none_or(|priority| priority < "6")
+        })
+        .collect();
+    assert!(warnings.is_empty(), "{warnings:?}");
+}
