@@ -200,15 +200,27 @@ impl Machine {
     ///
     /// If the unit has none.
     pub(crate) fn main_process(&self, unit: &str) -> Process {
-        let inner = self.property(unit, "MainPID");
-        let pids = self
+        let pid = self.property(unit, "MainPID");
+        let process = self.process(&pid);
+        process.unwrap_or_else(|| panic!("{unit} has no process {pid}"))
+    }
+
+    /// All processes of a unit that runs, in no order.
+    pub(crate) fn processes(&self, unit: &str) -> Vec<Process> {
+        let group = self.property(unit, "ControlGroup");
+        let pids = self.check(&["cat", &format!("/sys/fs/cgroup{group}/cgroup.procs")]);
+        pids.lines().filter_map(|pid| self.process(pid)).collect()
+    }
+
+    /// The process that has this PID within the machine; none if it is gone.
+    fn process(&self, pid: &str) -> Option<Process> {
+        let all = self
             .cgroup
             .processes()
             .expect("list the machine's processes");
-        let mut pids = pids.into_iter();
-        let host = pids.find(|host| process::inner_pid(*host).as_ref() == Some(&inner));
-        let host = host.unwrap_or_else(|| panic!("{unit} has no process {inner}"));
-        Process::open(host).expect("take hold of a main process")
+        let all = all.into_iter().filter_map(|host| Process::open(host).ok());
+        all.into_iter()
+            .find(|process| process.inner_pid().as_deref() == Some(pid))
     }
 
     /// Connects to a port of the machine's own 127.0.0.1.

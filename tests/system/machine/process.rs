@@ -47,6 +47,11 @@ impl Process {
         self.handle.as_fd()
     }
 
+    /// Its PID as the machine knows it; none if it is gone.
+    pub(crate) fn inner_pid(&self) -> Option<String> {
+        inner_pid(self.pid)
+    }
+
     /// The PID of its parent as the machine knows it: 1 for what systemd watches over.
     pub(crate) fn parent(&self) -> Option<String> {
         inner_pid(status(self.pid, "PPid")?.parse().ok()?)
@@ -54,7 +59,7 @@ impl Process {
 }
 
 /// The PID that a process has in the innermost PID namespace; none if it is gone.
-pub(super) fn inner_pid(host: u32) -> Option<String> {
+fn inner_pid(host: u32) -> Option<String> {
     status(host, "NSpid")?
         .split_whitespace()
         .last()
