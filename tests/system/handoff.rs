@@ -30,7 +30,7 @@ fn a_handoff_makes_the_successor_the_main_process_and_leaves_no_other(machine: &
     assert_eq!(both.len(), 2, "{both:?}");
     for process in both {
         // Not a child of the predecessor: systemd would not be told of its end.
-        assert_eq!(process.parent().as_deref(), Some("1"));
+        assert_eq!(process.parent(), Some(1));
     }
 
     drop(silent);
@@ -54,6 +54,6 @@ fn a_handoff_makes_the_successor_the_main_process_and_leaves_no_other(machine: &
 /// The main process is the unit's only one.
 fn assert_is_alone(machine: &Machine) {
     let pids = machine.processes("batond");
-    let pids: Vec<_> = pids.iter().filter_map(Process::inner_pid).collect();
-    assert_eq!(pids, [machine.property("batond", "MainPID")]);
+    let pids: Vec<_> = pids.iter().map(Process::inner_pid).collect();
+    assert_eq!(pids, [machine.main_process("batond").inner_pid()]);
 }

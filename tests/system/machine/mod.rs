@@ -92,9 +92,10 @@ impl Machine {
         self.cgroup.name()
     }
 
-    /// What the host calls PID 1 of the machine.
-    pub(crate) fn pid(&self) -> u32 {
-        self.leader.pid()
+    /// The process that ends when all others of the machine have ended.
+    pub(crate) fn last(&self) -> u32 {
+        let parent = process::parent(self.leader.pid());
+        parent.expect("systemd-nspawn is the parent of PID 1")
     }
 
     /// Runs a command in the machine, as root, to its end. At most 90 s: then it is killed, and
@@ -201,7 +202,7 @@ impl Machine {
     /// If the unit has none.
     pub(crate) fn main_process(&self, unit: &str) -> Process {
         let pid = self.property(unit, "MainPID");
-        let process = self.process(&pid);
+        let process = pid.parse().ok().and_then(|pid| self.process(pid));
         process.unwrap_or_else(|| panic!("{unit} has no process {pid}"))
     }
 
@@ -209,18 +210,19 @@ impl Machine {
     pub(crate) fn processes(&self, unit: &str) -> Vec<Process> {
         let group = self.property(unit, "ControlGroup");
         let pids = self.check(&["cat", &format!("/sys/fs/cgroup{group}/cgroup.procs")]);
-        pids.lines().filter_map(|pid| self.process(pid)).collect()
+        let pids = pids.lines().filter_map(|pid| pid.parse().ok());
+        pids.filter_map(|pid| self.process(pid)).collect()
     }
 
     /// The process that has this PID within the machine; none if it is gone.
-    fn process(&self, pid: &str) -> Option<Process> {
+    fn process(&self, pid: u32) -> Option<Process> {
         let all = self
             .cgroup
             .processes()
             .expect("list the machine's processes");
-        let all = all.into_iter().filter_map(|host| Process::open(host).ok());
-        all.into_iter()
-            .find(|process| process.inner_pid().as_deref() == Some(pid))
+        let mut all = all.into_iter().filter_map(process::pids);
+        let [host, ..] = all.find(|[.., inner]| *inner == pid)?;
+        Process::open(host).ok()
     }
 
     /// Connects to a port of the machine's own 127.0.0.1.
