@@ -15,5 +15,6 @@ pub mod config;
 pub mod control;
 pub mod ctl;
 pub mod daemon;
+pub mod demo;
 pub mod edge;
 pub mod restart;

@@ -1,1 +1,7 @@
 //! Files → checks → verdict → swap.
+//!
+//! [`load`] reads a chain and its key, [`resolver`] chooses among the loaded ones by the name
+//! that a client asks for.
+
+pub mod load;
+pub mod resolver;

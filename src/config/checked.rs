@@ -1,6 +1,7 @@
 //! The configuration as the rest of the program sees it. Only the checker makes it, so whoever
 //! holds a [`Config`] need not ask again whether a name exists or a code may be sent.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -13,9 +14,9 @@ use crate::edge::close::CloseCode;
 /// A whole configuration that has passed every check.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Worker threads, at least 1 (the file's 0 has become the number of cores).
+    /// Worker threads, 1 to 1,024 (the file's 0 has become the number of cores).
     pub workers: usize,
-    /// In the order of the files; at least one.
+    /// In the order of the files; may be empty, and then there are no services either.
     pub listeners: Vec<ListenerConfig>,
     /// In the order of the files.
     pub certificates: Vec<CertificateConfig>,
@@ -23,6 +24,8 @@ pub struct Config {
     pub services: Vec<ServiceConfig>,
     /// Bounds on what the process takes on.
     pub limits: Limits,
+    /// Where OpenMetrics are served; none: nowhere.
+    pub metrics: Option<Address>,
 }
 
 /// One listening socket.
@@ -41,10 +44,20 @@ pub struct ListenerConfig {
 /// Where a listener is bound.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// `"[::]:443"` (dual stack), `"0.0.0.0:443"`.
+    /// `"[::]:443"` (dual stack), `"0.0.0.0:443"`; port 0: the kernel chooses one.
     Tcp(SocketAddr),
-    /// `"unix:/run/x.sock"`.
+    /// `"unix:/run/x.sock"`: an absolute path.
     Unix(PathBuf),
+}
+
+/// As the configuration has it.
+impl fmt::Display for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(out),
+            Self::Unix(path) => write!(out, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// Whose forwarding headers a listener believes.
@@ -65,8 +78,24 @@ pub struct CertificateConfig {
     pub chain: PathBuf,
     /// PEM file with one private key.
     pub key: PathBuf,
-    /// What clients dial, lower case; empty: the hosts of the services on its listeners.
+    /// What clients dial, lower case, IPv6 addresses in brackets; empty: the hosts of the
+    /// services on its listeners.
     pub names: Vec<String>,
+    /// Whom clients trust.
+    pub roots: Roots,
+    /// The service unit that is started when renewal is overdue.
+    pub renew_unit: Option<String>,
+}
+
+/// The root certificates that clients trust, against which a chain is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roots {
+    /// `"public"`: those of Mozilla's programme. The default.
+    Public,
+    /// `"system"`: those of this host.
+    System,
+    /// A PEM file.
+    File(PathBuf),
 }
 
 /// What runs behind batond: a set of hosts and paths, and the backends that serve them.
@@ -86,13 +115,24 @@ pub struct ServiceConfig {
     pub restart: Restart,
 }
 
-/// A host that a service answers to: lower case, without port and trailing dot.
+/// A host that a service answers to: lower case, without port and trailing dot; an IPv6 address
+/// in brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HostPattern {
     /// `"chat.example.org"`.
     Exact(String),
     /// `"*.example.org"` stored as `example.org`; the star stands for exactly one label.
     Wildcard(String),
+}
+
+/// As the configuration has it.
+impl fmt::Display for HostPattern {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => out.write_str(name),
+            Self::Wildcard(domain) => write!(out, "*.{domain}"),
+        }
+    }
 }
 
 /// One backend of a service.
@@ -121,20 +161,50 @@ pub struct Restart {
     /// Sent when a backend is lost and nothing says that it comes back. Default 1014.
     pub lost_code: CloseCode,
     /// Goes with `close_code`; with `retry` set, `; retry in 2.4s` is appended, and the whole
-    /// still fits into the 123 bytes of a Close reason.
+    /// still fits into the 123 bytes of a Close reason. Default `service restart`.
     pub reason: String,
-    /// The span over which clients' retry delays are spread; none: no delay in the reason.
+    /// The span over which clients' retry delays are spread, at most an hour; none (`"off"`): no
+    /// delay in the reason. Default 1–5 s.
     pub retry: Option<RangeInclusive<Duration>>,
-    /// Over how long the Close frames are sent.
+    /// Over how long the Close frames are sent. Together with `close_timeout` it is never longer
+    /// than `deadline`. Default auto.
     pub spread: Spread,
-    /// For the whole drain.
+    /// For the whole drain: 100 ms to 1 h. Default 30 s.
     pub deadline: Duration,
-    /// For one client's Close reply.
+    /// For one client's Close reply: 10 ms to 5 min. Default 5 s.
     pub close_timeout: Duration,
-    /// How long a newcomer may wait for the backend.
+    /// How long a newcomer may wait for the backend: at most 10 min; zero: not at all. Default
+    /// 20 s.
     pub hold: Duration,
-    /// How many newcomers may wait.
+    /// How many newcomers may wait. Default 10,000.
     pub max_held: usize,
+}
+
+impl Restart {
+    /// The reason of a Close frame: the configured one, and when to come back.
+    pub fn reason_with(&self, delay: Option<Duration>) -> String {
+        match delay {
+            None => self.reason.clone(),
+            Some(delay) => format!("{}; retry in {:.1}s", self.reason, delay.as_secs_f64()),
+        }
+    }
+}
+
+/// What holds where the configuration says nothing.
+impl Default for Restart {
+    fn default() -> Self {
+        Self {
+            close_code: CloseCode::SERVICE_RESTART,
+            lost_code: CloseCode::BAD_GATEWAY,
+            reason: "service restart".to_owned(),
+            retry: Some(Duration::from_secs(1)..=Duration::from_secs(5)),
+            spread: Spread::Auto,
+            deadline: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+            hold: Duration::from_secs(20),
+            max_held: 10_000,
+        }
+    }
 }
 
 /// Over how long the Close frames of a planned restart are spread.
@@ -142,19 +212,31 @@ pub struct Restart {
 pub enum Spread {
     /// As fast as the host takes clients back.
     Auto,
-    /// Evenly over this time; zero: all at once.
+    /// Evenly over this time, at most an hour; zero: all at once.
     Over(Duration),
 }
 
 /// Bounds on what the process takes on at once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// Connections from clients. Default 100,000.
+    /// Connections from clients: 1 to 10,000,000. Default 100,000.
     pub clients: usize,
-    /// Connections that are not yet relayed or answered. Default 1,000.
+    /// Connections that are not yet relayed or answered: 1 to 1,000,000. Default 1,000.
     pub handshakes: usize,
-    /// From accept to the end of the first request's header. Default 10 s.
+    /// From accept to the end of the first request's header: 100 ms to 10 min. Default 10 s.
     pub handshake_timeout: Duration,
-    /// Size of a request's header, 8 KiB or more. Default 16 KiB.
+    /// Size of a request's header: 8 KiB to 1 MiB. Default 16 KiB.
     pub header_bytes: usize,
+}
+
+/// What holds where the configuration says nothing.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            clients: 100_000,
+            handshakes: 1_000,
+            handshake_timeout: Duration::from_secs(10),
+            header_bytes: 16 << 10,
+        }
+    }
 }

@@ -1,1 +1,7 @@
 //! Commands in, state out: the only way to change anything.
+
+pub mod journal;
+pub mod message_id;
+pub mod notify;
+pub mod signals;
+pub mod systemd1;

@@ -1,1 +1,69 @@
-//! The life of the process, which puts the rooms together.
+//! The life of the process, which puts the rooms together: take what comes across exec, load the
+//! configuration, open the sockets, serve, hand over or stop.
+
+pub mod args;
+mod handover;
+pub mod inherited;
+mod leave;
+mod life;
+mod setup;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Args, Command};
+use crate::config::check_command;
+use crate::control::journal;
+use crate::control::notify::Notifier;
+use crate::demo;
+use crate::restart::handoff::{LAUNCH_SUBCOMMAND, launch_command};
+
+/// Exit codes of sysexits.h.
+mod exit {
+    /// The command line is wrong.
+    pub(super) const USAGE: u8 = 64;
+    /// A socket or another thing of the system could not be had.
+    pub(super) const OSERR: u8 = 71;
+    /// The configuration is wrong.
+    pub(super) const CONFIG: u8 = 78;
+}
+
+/// `batond`, from its arguments to its exit code.
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    if arguments
+        .nth(1)
+        .is_some_and(|argument| argument == LAUNCH_SUBCOMMAND)
+    {
+        return launch_command(arguments);
+    }
+    // Both before anything that could start a thread.
+    let inherited = inherited::take();
+    let notifier = Notifier::from_env();
+    let args = Args::parse();
+    match args.command {
+        Some(Command::Check(check)) => return check_command(check),
+        Some(Command::Demo(options)) => return demo::main(options),
+        None => {}
+    }
+    if let Err(error) = journal::init(Some(&args.run.log_level)) {
+        eprintln!("batond: {error}");
+        return ExitCode::from(exit::USAGE);
+    }
+    let outcome = inherited
+        .map_err(|error| setup::StartError::Inherited { source: error })
+        .and_then(|inherited| life::live(args.run, arguments_after_program(), inherited, notifier));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.report();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn arguments_after_program() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
+}

@@ -1,3 +1,28 @@
 //! A connection comes in → TLS → upgrade → relay → close.
+//!
+//! In the order in which a connection meets them: a [`listener`] holds the socket, the acceptor
+//! of a worker thread takes the connection, TLS and HTTP bring it to the 101, a
+//! [`route`] says where to, the relay passes bytes and knows where frames end ([`frame`]), and
+//! ends it with a Close ([`close`]). [`clients`] knows who is there.
 
+mod acceptor;
+mod backend;
+mod chunk;
+pub mod clients;
 pub mod close;
+pub mod counters;
+mod drain;
+mod forward;
+pub mod frame;
+mod http;
+pub mod listener;
+mod relay;
+pub mod route;
+mod tls;
+mod upgrade;
+mod wire;
+mod worker;
+
+pub use acceptor::Door;
+pub use drain::{Announcement, Departure};
+pub use worker::Edge;

@@ -1,1 +1,5 @@
 //! A restart is asked for → hold → drain → hand off → report.
+
+pub mod handoff;
+pub mod lifecycle;
+pub mod report;

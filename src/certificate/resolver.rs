@@ -1,0 +1,127 @@
+//! Which certificate a client gets: the one that covers the name it asks for (SNI, RFC 6066 §3),
+//! else the first.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+/// The certificates of one listener, by name.
+#[derive(Debug)]
+pub struct Resolver {
+    names: HashMap<String, Arc<CertifiedKey>>,
+    default: Arc<CertifiedKey>,
+}
+
+impl Resolver {
+    /// `certificates` with the names that the configuration gives them, in its order; the names
+    /// in the leaf are used too. Where two cover a name, the first has it. None if there are no
+    /// certificates.
+    pub fn new(certificates: &[(Arc<CertifiedKey>, Vec<String>)]) -> Option<Self> {
+        let (default, _) = certificates.first()?;
+        let mut names = HashMap::new();
+        for (certificate, configured) in certificates {
+            for name in configured.iter().cloned().chain(leaf_names(certificate)) {
+                names.entry(name).or_insert_with(|| Arc::clone(certificate));
+            }
+        }
+        Some(Self {
+            names,
+            default: Arc::clone(default),
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
+        let name = name.to_ascii_lowercase();
+        self.names.get(&name).or_else(|| {
+            // A wildcard stands for the first label (RFC 9525 §6.3).
+            let (_, parent) = name.split_once('.')?;
+            self.names.get(&format!("*.{parent}"))
+        })
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let found = hello.server_name().and_then(|name| self.find(name));
+        Some(Arc::clone(found.unwrap_or(&self.default)))
+    }
+}
+
+/// The DNS names in the leaf's subjectAltName, lower case.
+fn leaf_names(certificate: &CertifiedKey) -> Vec<String> {
+    let Some(leaf) = certificate.cert.first() else {
+        return Vec::new();
+    };
+    let Ok((_, leaf)) = X509Certificate::from_der(leaf) else {
+        return Vec::new();
+    };
+    let Ok(Some(names)) = leaf.subject_alternative_name() else {
+        return Vec::new();
+    };
+    names
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// How a listener speaks TLS: versions 1.2 and 1.3, HTTP/1.1 only, resumption by tickets that no
+/// memory is needed for.
+///
+/// # Errors
+/// When the operating system gives no randomness for the ticket keys.
+pub fn server_config(resolver: Resolver) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(resolver));
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(names: &[&str]) -> Arc<CertifiedKey> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+        let key = made.signing_key.serialize_der().try_into().expect("a key");
+        let provider = aws_lc_rs::default_provider();
+        Arc::new(CertifiedKey::from_der(vec![made.cert.into()], key, &provider).expect("a pair"))
+    }
+
+    #[test]
+    fn a_client_gets_the_certificate_that_covers_its_name() {
+        let first = certificate(&["example.org", "*.example.org"]);
+        let second = certificate(&["chat.example.org"]);
+        let resolver = Resolver::new(&[
+            (Arc::clone(&first), vec!["alias.example.net".into()]),
+            (Arc::clone(&second), Vec::new()),
+        ])
+        .expect("certificates");
+        for (asked, expected) in [
+            ("example.org", Some(&first)),
+            ("Alias.Example.net", Some(&first)),
+            ("chat.example.org", Some(&second)),
+            ("www.example.org", Some(&first)),
+            ("a.b.example.org", None),
+            ("example.com", None),
+        ] {
+            let found = resolver.find(asked);
+            assert_eq!(found.map(Arc::as_ptr), expected.map(Arc::as_ptr), "{asked}");
+        }
+    }
+}

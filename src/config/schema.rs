@@ -1,0 +1,149 @@
+//! Which keys there are, and what each of them takes. The example of a key stands in the message
+//! about a value of the wrong type.
+
+/// A key that may be set.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    /// A value as TOML writes it.
+    pub(super) example: &'static str,
+}
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    Integer,
+    Text,
+    /// A text, or an integer, which is then read as that number of bytes.
+    Size,
+    /// A list of texts.
+    Texts,
+    /// A list of texts or tables with these keys.
+    TextsOrTables(&'static [Key]),
+    Table(&'static [Key]),
+    /// A table for each name that the operator chooses.
+    Named(&'static [Key]),
+}
+
+impl Shape {
+    /// As a message says it.
+    pub(super) fn description(self) -> &'static str {
+        match self {
+            Self::Integer => "an integer",
+            Self::Text | Self::Size => "a string",
+            Self::Texts | Self::TextsOrTables(_) => "a list",
+            Self::Table(_) | Self::Named(_) => "a table",
+        }
+    }
+}
+
+const fn key(name: &'static str, shape: Shape, example: &'static str) -> Key {
+    Key {
+        name,
+        shape,
+        example,
+    }
+}
+
+/// The whole configuration.
+pub(super) const ROOT: &[Key] = &[
+    key("workers", Shape::Integer, "0"),
+    key("listener", Shape::Named(LISTENER), "[listener.wss]"),
+    key(
+        "certificate",
+        Shape::Named(CERTIFICATE),
+        "[certificate.example]",
+    ),
+    key("service", Shape::Named(SERVICE), "[service.chat]"),
+    key("restart", Shape::Table(RESTART), "[restart]"),
+    key("limits", Shape::Table(LIMITS), "[limits]"),
+    key("metrics", Shape::Table(METRICS), "[metrics]"),
+];
+
+const LISTENER: &[Key] = &[
+    key("address", Shape::Text, "\"[::]:443\""),
+    key("certificates", Shape::Texts, "[\"example\"]"),
+    key("trusted", Shape::Texts, "[\"10.0.0.0/8\"]"),
+];
+
+const CERTIFICATE: &[Key] = &[
+    key("chain", Shape::Text, "\"/etc/ssl/example.pem\""),
+    key("key", Shape::Text, "\"/etc/ssl/example.key\""),
+    key("names", Shape::Texts, "[\"example.org\"]"),
+    key("roots", Shape::Text, "\"public\""),
+    key("renew_unit", Shape::Text, "\"certbot.service\""),
+];
+
+const SERVICE: &[Key] = &[
+    key("listeners", Shape::Texts, "[\"wss\"]"),
+    key("hosts", Shape::Texts, "[\"example.org\"]"),
+    key("paths", Shape::Texts, "[\"/chat\"]"),
+    key(
+        "backends",
+        Shape::TextsOrTables(BACKEND),
+        "[\"127.0.0.1:8080\"]",
+    ),
+    key("unit", Shape::Text, "\"chat.service\""),
+    key("restart", Shape::Table(RESTART), "[service.chat.restart]"),
+];
+
+const BACKEND: &[Key] = &[
+    key("address", Shape::Text, "\"127.0.0.1:8080\""),
+    key("unit", Shape::Text, "\"chat@1.service\""),
+];
+
+const RESTART: &[Key] = &[
+    key("close_code", Shape::Integer, "1012"),
+    key("lost_code", Shape::Integer, "1014"),
+    key("reason", Shape::Text, "\"service restart\""),
+    key("retry", Shape::Text, "\"1s-5s\""),
+    key("spread", Shape::Text, "\"auto\""),
+    key("deadline", Shape::Text, "\"30s\""),
+    key("close_timeout", Shape::Text, "\"5s\""),
+    key("hold", Shape::Text, "\"20s\""),
+    key("max_held", Shape::Integer, "10000"),
+];
+
+const LIMITS: &[Key] = &[
+    key("clients", Shape::Integer, "100000"),
+    key("handshakes", Shape::Integer, "1000"),
+    key("handshake_timeout", Shape::Text, "\"10s\""),
+    key("header_bytes", Shape::Size, "\"16KiB\""),
+];
+
+const METRICS: &[Key] = &[key("listen", Shape::Text, "\"127.0.0.1:9912\"")];
+
+/// The key of this very name.
+pub(super) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
+    keys.iter().find(|key| key.name == name)
+}
+
+/// The name that is meant, most likely, by one that does not exist.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let written = name.to_lowercase();
+    known
+        .into_iter()
+        .map(|known| {
+            let wrong = strsim::damerau_levenshtein(&written, &known.to_lowercase());
+            (wrong, known)
+        })
+        .filter(|(wrong, known)| *wrong <= (known.len() / 3).max(1))
+        .min_by_key(|(wrong, _)| *wrong)
+        .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_the_one_that_was_meant() {
+        let known = ["close_code", "close_timeout", "retry", "hold"];
+        assert_eq!(nearest("close_cod", known), Some("close_code"));
+        assert_eq!(nearest("closetimeout", known), Some("close_timeout"));
+        assert_eq!(nearest("Retry", known), Some("retry"));
+        assert_eq!(nearest("hodl", known), Some("hold"));
+        assert_eq!(nearest("colour", known), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! The kinds of events that matter to an operator, each with the MESSAGE_ID under which the
+//! journal knows it (systemd.journal-fields(7)) and the catalog explains it. An id is never used
+//! for another kind of event, also when its own is gone.
+
+/// A kind of event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MessageId(&'static str);
+
+impl MessageId {
+    /// 32 lower-case hexadecimal digits.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+macro_rules! message_ids {
+    ($($(#[$doc:meta])* $name:ident = $id:literal;)*) => {
+        $($(#[$doc])* pub const $name: MessageId = MessageId($id);)*
+
+        /// Every kind of event with the name of its constant.
+        pub const ALL: &[(&str, MessageId)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+message_ids! {
+    /// The process runs; nothing is served yet.
+    STARTED = "6f47d3e1395d4956bcc487e98b402e99";
+    /// Every listener accepts.
+    READY = "6a31c7ec408d4960887dd2ed31d57c3e";
+    /// A listening socket came from systemd or a predecessor.
+    LISTENER_ADOPTED = "948202fed3b74b548b99dbf7c3d6b0a6";
+    /// A listening socket was made by batond itself.
+    LISTENER_BOUND = "4c13f5b6043f4874bcd4e7a7c4aca720";
+    /// Connections cannot be accepted for now.
+    ACCEPT_FAILING = "88e9c9bc373c4736a5c98e944d77db5a";
+    /// `limits.clients` is reached; newcomers get 503.
+    CLIENT_LIMIT_REACHED = "8493906eab5d48a28423908ffe169d01";
+    /// The process may open too few descriptors for `limits.clients`.
+    FD_LIMIT_LOW = "7e28515fff9a4d3cb1deb40e3d2285a7";
+    /// A backend's connections broke.
+    BACKEND_LOST = "53868cd85668491db7e38f2ccdd9fe79";
+    /// A peer broke RFC 6455, for instance with a close code that may not be sent.
+    PROTOCOL_VIOLATION = "c4e797812fed42d88b9f7033a6d743af";
+    /// Clients begin to be told to leave.
+    DRAIN_STARTED = "fa5f61abc550404984068fbb73c52cb8";
+    /// Every client has left; carries the report.
+    DRAIN_FINISHED = "83bec94eca334830a32223fcc2b48ca0";
+    /// Clients were cut off because they had not left in time.
+    DRAIN_DEADLINE_PASSED = "6a781f6eaded4750a405980734594a8a";
+    /// A successor is being started.
+    HANDOFF_STARTED = "87daf0d451574b08934f59fb333a4473";
+    /// The successor serves.
+    HANDOFF_SUCCEEDED = "9147a4c9dcd1400fbc342a60e8f19c51";
+    /// The successor does not serve; this process goes on.
+    HANDOFF_FAILED = "cb4ae5fb08394dd09c134f25b0e2312b";
+    /// This process serves in the place of its predecessor.
+    TOOK_OVER = "7d24115e8efd46f788f76b6aa78f2903";
+    /// The daemon was asked to end.
+    STOPPING = "b390fa7b87e14da5a3119652037f26af";
+    /// The configuration on disk has mistakes.
+    CONFIGURATION_REFUSED = "a4b776c520ce4b8eafa6ee6394a429ea";
+    /// A TLS handshake did not come about.
+    TLS_HANDSHAKE_FAILED = "fe4e14803d2a49768a0e86703489e778";
+}
+
+/// Whether a field may be used with [`event!`](crate::event).
+#[doc(hidden)]
+pub const fn is_own_field(name: &str) -> bool {
+    matches!(name.as_bytes(), [b'b', b'a', b't', b'o', b'n', b'_', _, ..])
+}
+
+/// Logs an event of a kind that has a MESSAGE_ID: a level of `tracing::Level`, the kind, fields
+/// and the text as for `format!`. `%` before a value means its `Display`, `?` its `Debug`.
+///
+/// The names of fields begin with `baton_`; the journal shows them in upper case. In use are
+/// `baton_service`, `baton_listener`, `baton_address`, `baton_backend`, `baton_client` (its
+/// address), `baton_clients` (how many), `baton_close_code`, `baton_reason`, `baton_error`,
+/// `baton_pid`: take one of them where it fits.
+///
+/// ```
+/// use batond::control::message_id;
+/// let (service, clients) = ("chat", 3);
+/// batond::event!(INFO, message_id::DRAIN_STARTED, baton_service = service,
+///     baton_clients = clients, "telling {clients} clients of {service} to come back");
+/// let address = std::net::SocketAddr::from(([127, 0, 0, 1], 443));
+/// batond::event!(INFO, message_id::LISTENER_BOUND, baton_address = %address, "bound {address}");
+/// ```
+///
+/// A field with another prefix does not compile:
+///
+/// ```compile_fail
+/// batond::event!(INFO, batond::control::message_id::READY, clients = 3, "ready");
+/// ```
+#[macro_export]
+macro_rules! event {
+    (@ $level:ident $kind:expr; {$($names:ident)*} [$($fields:tt)*]
+        $name:ident = %$value:expr, $($rest:tt)+) => {
+        $crate::event!(@ $level $kind; {$($names)* $name} [$($fields)* $name = %$value,] $($rest)+)
+    };
+    (@ $level:ident $kind:expr; {$($names:ident)*} [$($fields:tt)*]
+        $name:ident = ?$value:expr, $($rest:tt)+) => {
+        $crate::event!(@ $level $kind; {$($names)* $name} [$($fields)* $name = ?$value,] $($rest)+)
+    };
+    (@ $level:ident $kind:expr; {$($names:ident)*} [$($fields:tt)*]
+        $name:ident = $value:expr, $($rest:tt)+) => {
+        $crate::event!(@ $level $kind; {$($names)* $name} [$($fields)* $name = $value,] $($rest)+)
+    };
+    (@ $level:ident $kind:expr; {$($names:ident)*} [$($fields:tt)*]
+        $text:literal $($args:tt)*) => {{
+        const {
+            $(assert!(
+                $crate::control::message_id::is_own_field(stringify!($names)),
+                "the name of a field begins with baton_",
+            );)*
+        }
+        const KIND: $crate::control::message_id::MessageId = $kind;
+        ::tracing::event!(
+            ::tracing::Level::$level,
+            message_id = KIND.as_str(),
+            $($fields)*
+            $text $($args)*
+        )
+    }};
+    ($level:ident, $kind:expr, $($rest:tt)+) => {
+        $crate::event!(@ $level $kind; {} [] $($rest)+)
+    };
+}

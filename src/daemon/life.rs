@@ -1,0 +1,313 @@
+//! From the first socket to the last client: the control loop and what it carries out.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::args::RunArgs;
+use super::inherited::{self, Inherited};
+use super::leave::ASK_DEADLINE;
+use super::setup::{self, StartError};
+use crate::config::{self, Source};
+use crate::control::message_id;
+use crate::control::notify::Notifier;
+use crate::control::signals::{Signal, Signals};
+use crate::control::systemd1::Systemd;
+use crate::edge::listener::{Listener, PassedSocket};
+use crate::edge::route::Routes;
+use crate::edge::{Departure, Door, Edge};
+use crate::event;
+use crate::restart::handoff::{
+    self, Departing, Handed, HandoffError, Outcome, Predecessor, Progress, Successor,
+};
+use crate::restart::lifecycle::{Action, Event, Phase};
+
+/// How long a predecessor may take to pass everything on.
+const RECEIVE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How often the state is looked at for `STATUS=` and for progress reports.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How long clients have after a second SIGTERM.
+const HURRY: Duration = Duration::from_secs(1);
+
+/// Runs the daemon until it has nothing left to do.
+pub(super) fn live(
+    args: RunArgs,
+    arguments: Vec<OsString>,
+    inherited: Inherited,
+    notifier: Notifier,
+) -> Result<(), StartError> {
+    let channel = match args.successor.map(inherited::take_channel) {
+        None => None,
+        Some(Ok(channel)) => Some(channel),
+        Some(Err(source)) => return Err(StartError::Inherited { source }),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .map_err(|source| StartError::System {
+            doing: "start the control loop",
+            source,
+        })?;
+    runtime.block_on(run(args, arguments, inherited, notifier, channel))
+}
+
+async fn run(
+    args: RunArgs,
+    arguments: Vec<OsString>,
+    inherited: Inherited,
+    notifier: Notifier,
+    channel: Option<OwnedFd>,
+) -> Result<(), StartError> {
+    event!(
+        INFO,
+        message_id::STARTED,
+        baton_version = env!("CARGO_PKG_VERSION"),
+        "batond {} starts",
+        env!("CARGO_PKG_VERSION")
+    );
+    let Some(channel) = channel else {
+        let daemon = Daemon::open(args, arguments, inherited, Vec::new(), notifier).await?;
+        return daemon.serve(None).await;
+    };
+    let (mut predecessor, handed) = handoff::receive(channel, RECEIVE_DEADLINE)
+        .await
+        .map_err(|source| StartError::Handoff { source })?;
+    let Handed { listeners, .. } = handed;
+    match Daemon::open(args, arguments, inherited, listeners, notifier).await {
+        Err(error) => {
+            predecessor.failed(&error.to_string()).await;
+            Err(error)
+        }
+        Ok(daemon) => {
+            predecessor
+                .ready()
+                .await
+                .map_err(|source| StartError::Handoff { source })?;
+            match predecessor.committed().await {
+                Outcome::Abandoned => Ok(()),
+                outcome => daemon.serve(Some((predecessor, outcome))).await,
+            }
+        }
+    }
+}
+
+/// A future that the loop waits for among others. There is at most one of a kind.
+pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// The running daemon: one owner of everything but the connections, which the workers own.
+pub(super) struct Daemon {
+    pub(super) args: RunArgs,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) program: PathBuf,
+    pub(super) notifier: Notifier,
+    pub(super) doors: Vec<Door>,
+    pub(super) listeners: Rc<Vec<Listener>>,
+    pub(super) edge: Rc<Edge>,
+    pub(super) signals: Signals,
+    pub(super) systemd: Option<Systemd>,
+    pub(super) phase: Phase,
+    /// What the predecessor said last of its drain.
+    pub(super) predecessor_left: Option<u64>,
+    /// Takes the progress of our own drain after a handoff.
+    pub(super) departing: Option<Departing>,
+    pub(super) clients_at_start: u64,
+}
+
+impl Daemon {
+    async fn open(
+        args: RunArgs,
+        arguments: Vec<OsString>,
+        inherited: Inherited,
+        handed: Vec<PassedSocket>,
+        notifier: Notifier,
+    ) -> Result<Self, StartError> {
+        let system = |doing| move |source| StartError::System { doing, source };
+        let source = Source::from_process(Some(args.config.clone()));
+        let config = config::load(&source).map_err(|problems| StartError::Config { problems })?;
+        setup::raise_descriptor_limit(config.limits.clients);
+        let doors = setup::doors(&config)?;
+        let listeners = setup::listeners(&config, inherited, handed)?;
+        let signals = Signals::new().map_err(system("take over the signals"))?;
+        let program = std::env::current_exe().map_err(system("find the own program"))?;
+        let routes = Routes::new(&config.services);
+        let edge = Edge::start(config.workers, config.limits.clone(), routes)
+            .map_err(system("start the workers"))?;
+        // Kept from the start, because the bus may be on its way out when the question comes.
+        let systemd = match timeout(ASK_DEADLINE, Systemd::connect(args.bus.as_deref())).await {
+            Ok(Ok(systemd)) => Some(systemd),
+            Ok(Err(error)) => {
+                tracing::debug!("{error}");
+                None
+            }
+            Err(_) => None,
+        };
+        Ok(Self {
+            args,
+            arguments,
+            program,
+            notifier,
+            doors,
+            listeners: Rc::new(listeners),
+            edge: Rc::new(edge),
+            signals,
+            systemd,
+            phase: Phase::Serving,
+            predecessor_left: None,
+            departing: None,
+            clients_at_start: 0,
+        })
+    }
+
+    pub(super) async fn accept(&self) -> Result<(), StartError> {
+        // A socket unit may pass several sockets under one name.
+        let pairs: Vec<(Door, &Listener)> = self
+            .listeners
+            .iter()
+            .filter_map(|listener| {
+                let door = self
+                    .doors
+                    .iter()
+                    .find(|door| door.name == listener.name())?;
+                Some((door.clone(), listener))
+            })
+            .collect();
+        self.edge
+            .accept(&pairs)
+            .await
+            .map_err(|source| StartError::System {
+                doing: "accept connections",
+                source,
+            })
+    }
+
+    async fn serve(
+        mut self,
+        predecessor: Option<(Predecessor, Outcome)>,
+    ) -> Result<(), StartError> {
+        self.accept().await?;
+        let mut reports = None;
+        if let Some((predecessor, outcome)) = predecessor {
+            if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
+                listeners.iter_mut().for_each(Listener::take_over);
+            }
+            if outcome == Outcome::Committed {
+                reports = Some(predecessor);
+            } else {
+                self.notifier.ready(&self.status());
+            }
+            event!(
+                INFO,
+                message_id::TOOK_OVER,
+                "serving in the place of the predecessor, on its sockets"
+            );
+        } else {
+            self.notifier.ready(&self.status());
+        }
+        event!(
+            INFO,
+            message_id::READY,
+            baton_listeners = self.listeners.len(),
+            "ready: {} listening sockets",
+            self.listeners.len()
+        );
+        self.control(reports).await;
+        Ok(())
+    }
+
+    async fn control(&mut self, mut predecessor: Option<Predecessor>) {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watchdog = self.notifier.watchdog_interval().map(interval);
+        let mut preparing: Option<Pending<Result<Successor, HandoffError>>> = None;
+        let mut draining: Option<Pending<()>> = None;
+        let mut answering: Option<Pending<()>> = None;
+        while self.phase != Phase::Ended {
+            let event = tokio::select! {
+                signal = self.signals.recv() => match signal {
+                    Signal::Terminate => Some(Event::Terminate),
+                    Signal::HandOff => Some(Event::HandOff),
+                    Signal::Reload => {
+                        tracing::warn!("a reload is not possible: use a handoff (SIGUSR2)");
+                        None
+                    }
+                },
+                result = done(&mut preparing) => Some(self.commit(result).await),
+                () = done(&mut draining) => Some(Event::Drained),
+                progress = next_progress(&mut predecessor) => {
+                    self.note_predecessor(progress, &mut predecessor);
+                    None
+                }
+                _ = tick.tick() => {
+                    self.tell_status().await;
+                    None
+                }
+                () = due(&mut watchdog), if answering.is_none() => {
+                    let edge = Rc::clone(&self.edge);
+                    answering = Some(Box::pin(async move { edge.ping().await }));
+                    None
+                }
+                () = done(&mut answering) => {
+                    // Both loops have answered: this one and every worker's.
+                    self.notifier.watchdog();
+                    None
+                }
+            };
+            let Some(event) = event else { continue };
+            let (phase, action) = self.phase.on(event);
+            self.phase = phase;
+            match action {
+                Action::Nothing => {}
+                Action::Refuse => tracing::warn!("a handoff or a stop is under way already"),
+                Action::StartSuccessor => preparing = Some(self.prepare()),
+                Action::CarryOn => preparing = None,
+                Action::HandOver => draining = Some(self.drain(Departure::Restart, true, None)),
+                Action::AbandonAndStop | Action::Stop => {
+                    // Dropping the future ends the successor.
+                    preparing = None;
+                    let departure = self.stop().await;
+                    draining = Some(self.drain(departure, false, None));
+                }
+                Action::Hurry => {
+                    draining = Some(self.drain(Departure::Restart, false, Some(HURRY)));
+                }
+                Action::Exit => self.report().await,
+            }
+        }
+    }
+}
+
+/// Resolves when the future does, and takes it away; never without one.
+async fn done<T>(pending: &mut Option<Pending<T>>) -> T {
+    match pending {
+        None => std::future::pending().await,
+        Some(future) => {
+            let result = future.as_mut().await;
+            *pending = None;
+            result
+        }
+    }
+}
+
+async fn due(interval: &mut Option<tokio::time::Interval>) {
+    match interval {
+        None => std::future::pending().await,
+        Some(interval) => {
+            interval.tick().await;
+        }
+    }
+}
+
+async fn next_progress(predecessor: &mut Option<Predecessor>) -> Option<Progress> {
+    match predecessor {
+        None => std::future::pending().await,
+        Some(predecessor) => predecessor.next_progress().await,
+    }
+}

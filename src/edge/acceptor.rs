@@ -1,0 +1,140 @@
+//! Takes connections from a listening socket. Every worker accepts on every listener; whoever
+//! is free takes the next connection. Nothing ends the loop but the order to stop accepting.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::counters::count;
+use super::http::Connection;
+use super::listener::ListeningSocket;
+use super::wire::Socket;
+use super::worker::Worker;
+use crate::config::TrustedPeer;
+use crate::control::message_id;
+use crate::event;
+
+/// How long to wait when descriptors or memory have run out. The connections wait in the accept
+/// queue meanwhile.
+const BREATHER: Duration = Duration::from_millis(50);
+
+/// What every connection of one listener has in common.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// The listener's name.
+    pub name: String,
+    /// None: plain `ws://`.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Whose forwarding fields are believed.
+    pub trusted: Vec<TrustedPeer>,
+}
+
+enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Acceptor {
+    fn new(socket: ListeningSocket) -> io::Result<Self> {
+        Ok(match socket {
+            ListeningSocket::Tcp(socket) => Self::Tcp(TcpListener::from_std(socket)?),
+            ListeningSocket::Unix(socket) => Self::Unix(UnixListener::from_std(socket)?),
+        })
+    }
+
+    async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (socket, peer): (_, SocketAddr) = listener.accept().await?;
+                // A message that is ready goes out now, not when the last one was acknowledged.
+                socket.set_nodelay(true)?;
+                Ok((Socket::Tcp(socket), Some(peer.ip())))
+            }
+            Self::Unix(listener) => Ok((Socket::Unix(listener.accept().await?.0), None)),
+        }
+    }
+}
+
+/// Accepts until the future is dropped.
+pub(super) async fn accept(worker: Rc<Worker>, door: Rc<Door>, socket: ListeningSocket) {
+    let acceptor = match Acceptor::new(socket) {
+        Ok(acceptor) => acceptor,
+        Err(error) => {
+            failing(&door.name, &error);
+            return;
+        }
+    };
+    let mut failed_before = false;
+    loop {
+        let Some(permit) = handshake_permit(&worker).await else {
+            return;
+        };
+        match acceptor.accept().await {
+            Ok((socket, peer)) => {
+                failed_before = false;
+                count(&worker.shared.counters.accepted);
+                let connection =
+                    Connection::new(Rc::clone(&worker), Rc::clone(&door), peer, permit);
+                tokio::task::spawn_local(connection.serve(socket));
+            }
+            Err(error) => {
+                count(&worker.shared.counters.accept_errors);
+                if is_of_the_peer(&error) {
+                    continue;
+                }
+                // Said once, until it works again.
+                if !std::mem::replace(&mut failed_before, true) {
+                    failing(&door.name, &error);
+                }
+                drop(permit);
+                tokio::time::sleep(BREATHER).await;
+            }
+        }
+    }
+}
+
+/// Waits while `limits.handshakes` are under way. One permit is kept by each accept loop that
+/// waits for a connection, so those are not counted.
+async fn handshake_permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(&worker.shared.handshakes)
+        .acquire_owned()
+        .await
+        .ok()
+}
+
+/// The connection was gone before it could be taken (accept(2), "Error handling").
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let peers = [
+        Errno::CONNABORTED,
+        Errno::CONNRESET,
+        Errno::INTR,
+        Errno::INVAL,
+        Errno::PROTO,
+        Errno::NETDOWN,
+        Errno::NOPROTOOPT,
+        Errno::HOSTDOWN,
+        Errno::NONET,
+        Errno::HOSTUNREACH,
+        Errno::OPNOTSUPP,
+        Errno::NETUNREACH,
+        Errno::PERM,
+    ];
+    Errno::from_io_error(error).is_some_and(|errno| peers.contains(&errno))
+}
+
+fn failing(listener: &str, error: &io::Error) {
+    event!(
+        ERROR,
+        message_id::ACCEPT_FAILING,
+        baton_listener = listener,
+        "listener.{listener}: cannot accept connections for now: {error} (they wait in the queue; \
+         compare LimitNOFILE= with limits.clients)"
+    );
+}

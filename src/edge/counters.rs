@@ -1,0 +1,120 @@
+//! What happened at the edge, counted over all workers. Each is touched once a connection or
+//! less, never once a message.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::relay::{Ending, Outcome};
+use crate::restart::report::DrainReport;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counts since the process began.
+        #[derive(Debug, Default)]
+        pub struct Counters { $($(#[$doc])* pub $name: AtomicU64,)* }
+    };
+}
+
+counters! {
+    /// Connections taken from a listening socket.
+    accepted,
+    /// Accept calls that failed, for want of descriptors or because the peer was gone.
+    accept_errors,
+    /// TLS handshakes completed.
+    handshakes,
+    /// Of those, resumed.
+    handshakes_resumed,
+    /// TLS handshakes that failed or ran out of time.
+    handshakes_failed,
+    /// Connections answered with 503 because `limits.clients` was reached.
+    refused,
+    /// WebSockets relayed.
+    upgraded,
+    /// HTTP requests that were not WebSocket upgrades.
+    requests,
+    /// Requests that no backend could answer.
+    backend_failures,
+    /// WebSockets whose backend was gone without a Close.
+    backend_lost,
+    /// WebSockets cut off inside a frame, because the backend was gone there.
+    torn,
+    /// Breaches of RFC 6455 by clients.
+    client_violations,
+    /// Breaches of RFC 6455 by backends.
+    backend_violations,
+    /// Whole data messages, client to backend.
+    messages_up,
+    /// Whole data messages, backend to client.
+    messages_down,
+    /// Bytes after the handshake, client to backend.
+    bytes_up,
+    /// Bytes after the handshake, backend to client.
+    bytes_down,
+    /// Clients that were told to leave.
+    told,
+    /// Of those, answered with their Close.
+    closed_cleanly,
+    /// Of those, did not answer in time.
+    timed_out,
+    /// Of those, were gone without an answer.
+    gone,
+    /// Were to be told, but the deadline passed inside a frame.
+    cut,
+    /// Whole messages that backends sent after a client had been told.
+    discarded,
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
+
+impl Counters {
+    /// How a drain that began with `clients_at_start` clients is going, with `remaining` left.
+    pub fn drain_report(&self, clients_at_start: u64, remaining: u64) -> DrainReport {
+        let read = |counter: &AtomicU64| counter.load(Relaxed);
+        DrainReport {
+            clients_at_start,
+            told: read(&self.told),
+            closed_cleanly: read(&self.closed_cleanly),
+            timed_out: read(&self.timed_out),
+            gone: read(&self.gone),
+            cut: read(&self.cut),
+            remaining,
+            discarded_messages: read(&self.discarded),
+        }
+    }
+
+    /// Adds up one relay that has ended.
+    pub(super) fn add(&self, ending: &Ending) {
+        let add = |counter: &AtomicU64, n: u64| {
+            if n > 0 {
+                counter.fetch_add(n, Relaxed);
+            }
+        };
+        add(&self.messages_up, ending.messages_up);
+        add(&self.messages_down, ending.messages_down);
+        add(&self.bytes_up, ending.bytes_up);
+        add(&self.bytes_down, ending.bytes_down);
+        add(&self.backend_lost, ending.backend_lost.into());
+        add(&self.torn, ending.torn.into());
+        add(
+            &self.client_violations,
+            ending.client_violation.is_some().into(),
+        );
+        add(
+            &self.backend_violations,
+            ending.backend_violation.is_some().into(),
+        );
+        add(&self.discarded, ending.discarded);
+        match ending.outcome {
+            None | Some(Outcome::Left) => return,
+            Some(Outcome::Clean) => count(&self.closed_cleanly),
+            Some(Outcome::TimedOut) => count(&self.timed_out),
+            Some(Outcome::Gone) => count(&self.gone),
+            Some(Outcome::Cut) => {
+                count(&self.cut);
+                return;
+            }
+        }
+        count(&self.told);
+    }
+}

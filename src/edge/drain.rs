@@ -1,0 +1,135 @@
+//! Telling the clients of one worker to leave, and waiting until they have.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::clients::{Client, Order};
+use super::close::{CloseCode, CloseFrame, REASON_MAX};
+use super::worker::Worker;
+use crate::config::{Restart, Spread};
+
+/// Clients that are told at once with `spread = "auto"`; more are told over as many seconds as
+/// there are times this number on the worker.
+const AUTO_RATE: usize = 1_000;
+
+/// How long the workers wait beyond a client's deadline for its connections to end.
+const AFTERMATH: Duration = Duration::from_secs(3);
+
+/// Where the clients are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// The service comes back: `restart.close_code`.
+    Restart,
+    /// It does not: 1001.
+    Stop,
+}
+
+/// What all clients are told, and by when they must have left.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    /// Where the clients are sent.
+    pub departure: Departure,
+    /// Whether `restart.spread` is kept; else all are told at once.
+    pub paced: bool,
+    /// None: each service's own `restart.deadline`. Else this is the limit, whatever it says.
+    pub within: Option<Duration>,
+    /// When it was made.
+    pub since: Instant,
+}
+
+impl Announcement {
+    /// What one client is told.
+    pub(super) fn order(&self, client: &Client, announced: &AtomicU64) -> Order {
+        let restart = &client.service().restart;
+        let (code, reason) = match self.departure {
+            Departure::Restart => (restart.close_code, restart_reason(restart, announced)),
+            Departure::Stop => (CloseCode::GOING_AWAY, "the service stops".to_owned()),
+        };
+        Order {
+            frame: CloseFrame::to_client(code, &reason),
+            close_timeout: restart.close_timeout,
+            deadline: self.deadline(restart),
+        }
+    }
+
+    fn deadline(&self, restart: &Restart) -> Instant {
+        let within = self
+            .within
+            .unwrap_or(restart.deadline)
+            .min(restart.deadline);
+        self.since + within
+    }
+
+    /// When client number `place` of `count` of a service is told.
+    fn turn(&self, restart: &Restart, place: usize, count: usize) -> Instant {
+        if !self.paced {
+            return self.since;
+        }
+        let spread = match restart.spread {
+            Spread::Over(time) => time,
+            Spread::Auto if count <= AUTO_RATE => Duration::ZERO,
+            Spread::Auto => Duration::from_secs(1).mul_f64(count as f64 / AUTO_RATE as f64),
+        };
+        // Whoever is told last still needs time to leave.
+        let spread = spread.min(restart.deadline / 2);
+        self.since + spread.mul_f64(place as f64 / count as f64)
+    }
+}
+
+/// `service restart; retry in 2.4s`. The delays follow each other in golden-ratio steps, which
+/// keeps any number of them evenly spread over the span.
+fn restart_reason(restart: &Restart, announced: &AtomicU64) -> String {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    let Some(retry) = &restart.retry else {
+        return restart.reason.clone();
+    };
+    let place = (announced.fetch_add(1, Relaxed) as f64 * GOLDEN).fract();
+    let span = retry.end().saturating_sub(*retry.start());
+    let delay = retry.start().as_secs_f64() + span.as_secs_f64() * place;
+    let reason = format!("{}; retry in {delay:.1}s", restart.reason);
+    if reason.len() > REASON_MAX {
+        restart.reason.clone()
+    } else {
+        reason
+    }
+}
+
+/// Tells every client of `worker` in turn, and waits until all connections have ended or the
+/// last deadline is over.
+pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
+    let mut clients = worker.clients.snapshot();
+    let mut counts: HashMap<*const (), (usize, usize)> = HashMap::new();
+    let service = |client: &Client| std::ptr::from_ref(client.service()).cast::<()>();
+    for client in &clients {
+        counts.entry(service(client)).or_default().1 += 1;
+    }
+    let mut last = announcement.since;
+    let mut turns: Vec<(Instant, Rc<Client>)> = clients
+        .drain(..)
+        .map(|client| {
+            let restart = &client.service().restart;
+            let (place, count) = counts.entry(service(&client)).or_default();
+            let turn = announcement.turn(restart, *place, *count);
+            *place += 1;
+            last = last.max(announcement.deadline(restart));
+            (turn, client)
+        })
+        .collect();
+    turns.sort_by_key(|(turn, _)| *turn);
+    for (turn, client) in turns {
+        if turn > Instant::now() {
+            sleep_until(turn).await;
+        }
+        client.tell(announcement.order(&client, &worker.shared.announced));
+    }
+    let newcomers = announcement.since + worker.shared.limits.handshake_timeout;
+    let latest = match announcement.within {
+        Some(within) => announcement.since + within,
+        None => last.max(newcomers),
+    };
+    let _ = timeout_at(latest + AFTERMATH, worker.emptied()).await;
+}

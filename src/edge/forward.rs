@@ -1,0 +1,193 @@
+//! What changes in a request and a response on the way: hop-by-hop fields go, forwarding fields
+//! come (RFC 9110 §7.6, and the X-Forwarded convention). Everything else stays as it is.
+
+use std::net::IpAddr;
+
+use hyper::header::{
+    CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+    UPGRADE,
+};
+
+use crate::config::TrustedPeer;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Fields that concern one connection only. Content-Length stays: it frames the body again.
+const HOP_BY_HOP: [HeaderName; 5] = [
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// The request asks for a WebSocket (RFC 6455 §4.1).
+pub(super) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    has_token(headers, &CONNECTION, "upgrade") && has_token(headers, &UPGRADE, "websocket")
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|one| one.eq_ignore_ascii_case(token))
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+/// Takes out what concerned the connection that the message came on.
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    for name in named.iter().filter(|name| **name != HOST) {
+        headers.remove(name);
+    }
+    headers.remove(CONNECTION);
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Says again that the connection is to become a WebSocket.
+pub(super) fn set_websocket_upgrade(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// Says where the request came from. What the peer itself says about that is believed, and
+/// extended, only when it is trusted.
+pub(super) fn set_forwarded(
+    headers: &mut HeaderMap,
+    peer: Option<IpAddr>,
+    is_tls: bool,
+    trusted: &[TrustedPeer],
+) {
+    // The wait for 100 Continue ends here: the body is streamed on as it comes.
+    headers.remove(EXPECT);
+    let believed = is_trusted(peer, trusted);
+    if !believed {
+        for name in [
+            X_FORWARDED_FOR,
+            X_FORWARDED_PROTO,
+            X_FORWARDED_HOST,
+            FORWARDED,
+        ] {
+            headers.remove(name);
+        }
+    }
+    if let Some(peer) = peer {
+        let before: Vec<&str> = tokens(headers, &X_FORWARDED_FOR).collect();
+        let mut chain = before.join(", ");
+        if !chain.is_empty() {
+            chain.push_str(", ");
+        }
+        chain.push_str(&peer.to_canonical().to_string());
+        if let Ok(value) = HeaderValue::try_from(chain) {
+            headers.insert(X_FORWARDED_FOR, value);
+        }
+    }
+    if !headers.contains_key(X_FORWARDED_PROTO) {
+        let proto = if is_tls { "https" } else { "http" };
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
+    }
+    if !headers.contains_key(X_FORWARDED_HOST)
+        && let Some(host) = headers.get(HOST).cloned()
+    {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+}
+
+fn is_trusted(peer: Option<IpAddr>, trusted: &[TrustedPeer]) -> bool {
+    trusted.iter().any(|one| match (one, peer) {
+        (TrustedPeer::Unix, None) => true,
+        (TrustedPeer::Net(net), Some(peer)) => net.contains(&peer.to_canonical()),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn fields_named_by_connection_go_with_it() {
+        let mut fields = headers(&[
+            ("connection", "keep-alive, X-Hop"),
+            ("connection", "host"),
+            ("host", "example.org"),
+            ("x-hop", "1"),
+            ("x-stays", "1"),
+            ("te", "trailers"),
+        ]);
+        remove_hop_by_hop(&mut fields);
+        assert_eq!(
+            fields,
+            headers(&[("host", "example.org"), ("x-stays", "1")])
+        );
+    }
+
+    #[test]
+    fn forged_forwarding_fields_are_dropped() {
+        let mut fields = headers(&[
+            ("host", "example.org"),
+            ("x-forwarded-for", "10.9.9.9"),
+            ("x-forwarded-proto", "ftp"),
+            ("forwarded", "for=10.9.9.9"),
+        ]);
+        set_forwarded(&mut fields, Some([192, 0, 2, 7].into()), true, &[]);
+        let expected = headers(&[
+            ("host", "example.org"),
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "example.org"),
+        ]);
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn a_trusted_peer_is_believed_and_added() {
+        let trusted = [TrustedPeer::Net("192.0.2.0/24".parse().expect("a block"))];
+        let mut fields = headers(&[
+            ("host", "inner"),
+            ("x-forwarded-for", "198.51.100.4"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "example.org"),
+        ]);
+        set_forwarded(&mut fields, Some([192, 0, 2, 7].into()), false, &trusted);
+        let expected = headers(&[
+            ("host", "inner"),
+            ("x-forwarded-for", "198.51.100.4, 192.0.2.7"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "example.org"),
+        ]);
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn a_websocket_is_asked_for_by_both_fields() {
+        for (connection, upgrade, asked) in [
+            ("keep-alive, Upgrade", "WebSocket", true),
+            ("upgrade", "h2c", false),
+            ("close", "websocket", false),
+        ] {
+            let fields = headers(&[("connection", connection), ("upgrade", upgrade)]);
+            assert_eq!(asks_for_websocket(&fields), asked);
+        }
+    }
+}

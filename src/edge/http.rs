@@ -1,0 +1,314 @@
+//! A connection until it is a WebSocket: TLS handshake, requests, answers. hyper speaks HTTP/1.1
+//! on both sides; a WebSocket is taken out of it at the 101 and goes to the relay.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, Uri, Version};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::acceptor::Door;
+use super::backend::{self, Occupied};
+use super::counters::count;
+use super::forward;
+use super::route::Service;
+use super::upgrade;
+use super::wire::{Socket, Wire};
+use super::worker::{Presence, Slot, Worker};
+
+/// How long a backend may take from a request to the header of its answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// After how long a client that was refused may try again, in seconds.
+const RETRY_SECONDS: &str = "2";
+
+/// How long a peer may take to read the alert that says why its handshake failed.
+const ALERT_LINGER: Duration = Duration::from_secs(1);
+
+pub(super) type Body = Either<Incoming, Full<Bytes>>;
+
+/// What the requests of one connection have in common.
+pub(super) struct Connection {
+    pub(super) worker: Rc<Worker>,
+    pub(super) door: Rc<Door>,
+    pub(super) peer: Option<IpAddr>,
+    /// Counts it among the clients; None: there were too many already, so it gets a 503.
+    pub(super) slot: RefCell<Option<Slot>>,
+    pub(super) presence: RefCell<Option<Presence>>,
+    admitted: bool,
+    /// Counts it among the handshakes until its first request is here.
+    permit: RefCell<Option<OwnedSemaphorePermit>>,
+    answered: Cell<bool>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        worker: Rc<Worker>,
+        door: Rc<Door>,
+        peer: Option<IpAddr>,
+        permit: OwnedSemaphorePermit,
+    ) -> Rc<Self> {
+        let slot = worker.admit();
+        let presence = worker.enter();
+        Rc::new(Self {
+            worker,
+            door,
+            peer,
+            admitted: slot.is_some(),
+            slot: RefCell::new(slot),
+            presence: RefCell::new(Some(presence)),
+            permit: RefCell::new(Some(permit)),
+            answered: Cell::new(false),
+        })
+    }
+
+    /// Serves the connection until it ends or becomes a WebSocket.
+    pub(super) async fn serve(self: Rc<Self>, socket: Socket) {
+        let limits = &self.worker.shared.limits;
+        let deadline = Instant::now() + limits.handshake_timeout;
+        let Some(wire) = self.handshake(socket, deadline).await else {
+            return;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(left.max(Duration::from_millis(1)))
+            .max_buf_size(limits.header_bytes)
+            .max_header_size(limits.header_bytes)
+            .preserve_header_case(true)
+            .auto_date_header(false)
+            .half_close(false);
+        let service = service_fn(|request| {
+            let connection = Rc::clone(&self);
+            async move { Ok::<_, Infallible>(connection.answer(request).await) }
+        });
+        let mut http = pin!(
+            builder
+                .serve_connection(TokioIo::new(wire), service)
+                .with_upgrades()
+        );
+        let result = tokio::select! {
+            result = http.as_mut() => result,
+            () = self.worker.drain_begins() => {
+                // Who has not asked yet is still answered; who has may ask the next process.
+                if self.answered.get() {
+                    http.as_mut().graceful_shutdown();
+                }
+                http.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(
+                baton_listener = self.door.name,
+                "HTTP connection ended: {error}"
+            );
+        }
+    }
+
+    async fn handshake(&self, socket: Socket, deadline: Instant) -> Option<Wire> {
+        let counters = &self.worker.shared.counters;
+        let Some(config) = &self.door.tls else {
+            return Some(Wire::plain(socket));
+        };
+        let mut wire = match Wire::tls(socket, config.clone()) {
+            Ok(wire) => wire,
+            Err(error) => {
+                tracing::error!(baton_listener = self.door.name, "cannot begin TLS: {error}");
+                return None;
+            }
+        };
+        match timeout_at(deadline, poll_fn(|cx| wire.poll_handshake(cx))).await {
+            Ok(Ok(())) => {
+                count(&counters.handshakes);
+                if wire.is_resumed() == Some(true) {
+                    count(&counters.handshakes_resumed);
+                }
+                return Some(wire);
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(
+                    baton_listener = self.door.name,
+                    "TLS handshake failed: {error}"
+                );
+                let _ = timeout(ALERT_LINGER, tokio::io::AsyncWriteExt::shutdown(&mut wire)).await;
+            }
+            Err(_) => {
+                tracing::debug!(
+                    baton_listener = self.door.name,
+                    "TLS handshake took too long"
+                );
+            }
+        }
+        count(&counters.handshakes_failed);
+        None
+    }
+
+    async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Response<Body> {
+        self.permit.take();
+        let mut response = if self.admitted {
+            self.forward(request).await
+        } else {
+            count(&self.worker.shared.counters.refused);
+            let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "too many clients");
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+        };
+        self.answered.set(true);
+        if self.worker.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    async fn forward(self: &Rc<Self>, mut request: Request<Incoming>) -> Response<Body> {
+        let Some(service) = self.route(&request) else {
+            return refusal(
+                StatusCode::NOT_FOUND,
+                "no service answers to this host and path",
+            );
+        };
+        let upgrade =
+            request.version() == Version::HTTP_11 && forward::asks_for_websocket(request.headers());
+        let client = upgrade.then(|| hyper::upgrade::on(&mut request));
+        if !upgrade {
+            count(&self.worker.shared.counters.requests);
+        }
+        let (mut response, occupied) = match self.ask(&service, request, upgrade).await {
+            Ok(answered) => answered,
+            Err(refused) => return *refused,
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let Some(client) = client else {
+                return refusal(
+                    StatusCode::BAD_GATEWAY,
+                    "the backend switched without being asked",
+                );
+            };
+            let backend = hyper::upgrade::on(&mut response);
+            return upgrade::switch(self, service, occupied, client, backend, response);
+        }
+        forward::remove_hop_by_hop(response.headers_mut());
+        response.map(Either::Left)
+    }
+
+    fn route(&self, request: &Request<Incoming>) -> Option<std::sync::Arc<Service>> {
+        let host = match request.uri().host() {
+            Some(host) => host,
+            None => request
+                .headers()
+                .get(HOST)
+                .and_then(|host| host.to_str().ok())
+                .unwrap_or(""),
+        };
+        let routes = self.worker.shared.routes.load();
+        routes
+            .find(&self.door.name, host, request.uri().path())
+            .cloned()
+    }
+
+    /// Sends the request to a backend and returns the header of its answer; the body is still
+    /// coming. Every request has a connection of its own: a kept one may be closed by the
+    /// backend just when a request is on its way, and a request cannot be sent twice.
+    async fn ask(
+        &self,
+        service: &Service,
+        mut request: Request<Incoming>,
+        upgrade: bool,
+    ) -> Result<(Response<Incoming>, Occupied), Box<Response<Body>>> {
+        let failed = |status, what: &str, log: String| {
+            count(&self.worker.shared.counters.backend_failures);
+            tracing::warn!(
+                baton_service = service.name,
+                "service.{}: {log}",
+                service.name
+            );
+            Box::new(refusal(status, what))
+        };
+        let (socket, occupied) = backend::connect(service).await.map_err(|error| {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            failed(
+                status,
+                "the service is not there at the moment",
+                error.to_string(),
+            )
+        })?;
+        let headers = request.headers_mut();
+        forward::remove_hop_by_hop(headers);
+        forward::set_forwarded(
+            headers,
+            self.peer,
+            self.door.tls.is_some(),
+            &self.door.trusted,
+        );
+        if upgrade {
+            forward::set_websocket_upgrade(headers);
+        }
+        *request.uri_mut() = origin_form(request.uri());
+        *request.version_mut() = Version::HTTP_11;
+        let io = TokioIo::new(Wire::plain(socket));
+        let answer = async {
+            let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+                .preserve_header_case(true)
+                .handshake(io)
+                .await?;
+            tokio::task::spawn_local(connection.with_upgrades());
+            sender.send_request(request).await
+        };
+        match timeout(ANSWER_TIMEOUT, answer).await {
+            Ok(Ok(response)) => Ok((response, occupied)),
+            Ok(Err(error)) => Err(failed(
+                StatusCode::BAD_GATEWAY,
+                "the service did not answer as expected",
+                format!("the backend did not answer: {error}"),
+            )),
+            Err(_) => Err(failed(
+                StatusCode::GATEWAY_TIMEOUT,
+                "the service did not answer in time",
+                format!(
+                    "the backend did not answer within {} s",
+                    ANSWER_TIMEOUT.as_secs()
+                ),
+            )),
+        }
+    }
+}
+
+/// What a server expects in the request line (RFC 9112 §3.2.1).
+fn origin_form(uri: &Uri) -> Uri {
+    match uri.path_and_query() {
+        Some(path) => Uri::from(path.clone()),
+        None => Uri::from_static("/"),
+    }
+}
+
+/// An answer of our own: a status and a line of text.
+pub(super) fn refusal(status: StatusCode, what: &str) -> Response<Body> {
+    let mut response = Response::new(Either::Right(Full::from(format!("{what}\n"))));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    if status.is_server_error() {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+    }
+    response
+}

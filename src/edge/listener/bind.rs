@@ -1,0 +1,150 @@
+//! Binding an address of the configuration.
+
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::io::Errno;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::file::{self, SocketFile};
+use super::{
+    BACKLOG, ListenError, ListenFailure, Listener, ListeningSocket, Origin, bound_address, written,
+};
+use crate::config::{Address, ListenerConfig};
+
+pub(super) fn bind(config: &ListenerConfig) -> Result<Listener, ListenError> {
+    let bound = match &config.address {
+        Address::Tcp(address) => tcp(*address),
+        Address::Unix(path) => unix(path),
+    };
+    let (socket, address, file) = bound.map_err(|cause| ListenError {
+        listener: config.name.clone(),
+        cause,
+    })?;
+    Ok(Listener {
+        name: config.name.clone(),
+        socket,
+        address,
+        origin: Origin::Bound,
+        file,
+    })
+}
+
+type Bound = (ListeningSocket, Address, Option<SocketFile>);
+
+fn tcp(wanted: SocketAddr) -> Result<Bound, ListenFailure> {
+    let socket = match listen_tcp(wanted) {
+        Err(error)
+            if is_without_ipv6(&error) && wanted.is_ipv6() && wanted.ip().is_unspecified() =>
+        {
+            let instead = SocketAddr::from((Ipv4Addr::UNSPECIFIED, wanted.port()));
+            tracing::warn!(
+                "IPv6 is switched off on this host: listening on {instead} instead of {wanted}"
+            );
+            listen_tcp(instead)
+        }
+        outcome => outcome,
+    }
+    .map_err(|error| failed(&Address::Tcp(wanted), error))?;
+    let socket = std::net::TcpListener::from(socket);
+    let address = socket
+        .local_addr()
+        .map_err(|error| failed(&Address::Tcp(wanted), error))?;
+    Ok((ListeningSocket::Tcp(socket), Address::Tcp(address), None))
+}
+
+fn listen_tcp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        None,
+    )?;
+    // Or connections of a predecessor that are still in TIME_WAIT would keep the port taken.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        // Dual stack whatever net.ipv6.bindv6only says.
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+fn unix(path: &Path) -> Result<Bound, ListenFailure> {
+    let address = Address::Unix(path.to_owned());
+    let fail = |error| failed(&address, error);
+    file::clear(path)
+        .map_err(fail)?
+        .map_err(|what| ListenFailure::Occupied {
+            address: written(&address),
+            what,
+        })?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).map_err(fail)?;
+    socket
+        .bind(&SockAddr::unix(path).map_err(fail)?)
+        .map_err(fail)?;
+    let file = SocketFile::at(path);
+    // Before listen(2), so that nobody meets the mode that the umask gave.
+    let listening = fs::set_permissions(path, Permissions::from_mode(0o666))
+        .and_then(|()| socket.listen(BACKLOG));
+    if let Err(error) = listening {
+        file.into_iter().for_each(SocketFile::remove);
+        return Err(fail(error));
+    }
+    let bound = bound_address(&socket).map_err(|error| fail(error.into()))?;
+    Ok((
+        ListeningSocket::Unix(std::os::fd::OwnedFd::from(socket).into()),
+        bound,
+        file,
+    ))
+}
+
+/// No IPv6 in the kernel, or switched off by `net.ipv6.conf.*.disable_ipv6`.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
+        || error.kind() == ErrorKind::AddrNotAvailable
+}
+
+/// Whether this host cannot have IPv6 sockets on the unspecified address.
+pub(super) fn ipv6_is_off() -> bool {
+    listen_tcp(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0)))
+        .is_err_and(|error| is_without_ipv6(&error))
+}
+
+fn failed(address: &Address, error: io::Error) -> ListenFailure {
+    let remedy = match (address, error.kind()) {
+        (Address::Tcp(_), ErrorKind::PermissionDenied) => {
+            Some("systemd can pass the socket: enable batond.socket".to_owned())
+        }
+        (Address::Unix(_), ErrorKind::PermissionDenied) => Some(
+            "the folder must be writable for batond: use RuntimeDirectory=, or let batond.socket \
+             pass the socket"
+                .to_owned(),
+        ),
+        (Address::Unix(_), ErrorKind::NotFound) => Some("the folder does not exist".to_owned()),
+        (Address::Unix(_), ErrorKind::InvalidInput) => {
+            Some("the path of a Unix socket has at most 107 bytes".to_owned())
+        }
+        (Address::Tcp(address), ErrorKind::AddrInUse) => Some(format!(
+            "find who listens with `ss -ltnp 'sport = :{}'`",
+            address.port()
+        )),
+        (Address::Tcp(address), _) if address.is_ipv6() && is_without_ipv6(&error) => {
+            Some("no interface has it, or IPv6 is switched off on this host".to_owned())
+        }
+        (Address::Tcp(_), ErrorKind::AddrNotAvailable) => Some(
+            "no interface has it; let batond.socket pass it with FreeBind=yes if it comes \
+                  later"
+                .to_owned(),
+        ),
+        _ => None,
+    };
+    ListenFailure::Bind {
+        address: written(address),
+        error,
+        remedy,
+    }
+}

@@ -1,0 +1,457 @@
+//! How a relay ends. Whoever closes first, nobody is left without a Close frame where one can
+//! be placed, and no Close is placed inside a frame:
+//!
+//! 1. A Close of ours waits for a quiet moment, then for the end of a message, at last for the
+//!    end of a frame.
+//! 2. It is written, and what the backend sends from then on is counted and dropped.
+//! 3. What the client sends is passed on until its Close arrives, or `close_timeout` is over.
+//! 4. The backend gets its Close.
+//! 5. Our directions are ended, and both sockets read to their ends: closing a socket with
+//!    unread bytes would send a reset, which can destroy the Close on its way.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::crypto::aws_lc_rs;
+use tokio::time::Instant;
+
+use super::super::chunk::Scratch;
+use super::super::clients::Order;
+use super::super::close::{CloseCode, CloseFrame};
+use super::super::frame::Violation;
+use super::super::tls::Records;
+use super::{Half, Relay, Settled};
+
+/// How long nothing must have moved for a moment to count as quiet.
+const QUIET: Duration = Duration::from_millis(50);
+
+/// How long a quiet moment is waited for, unless a quarter of the time left is less.
+const QUIET_GRACE: Duration = Duration::from_secs(2);
+
+/// How long both ends may take to end their connections once all is said.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Where a relay stands.
+pub(super) enum Stage {
+    /// Bytes pass both ways.
+    Passing,
+    /// A Close of ours waits for its place.
+    Telling(Box<Telling>),
+    /// A Close of ours has gone to the client, whose reply is awaited until then.
+    Told(Instant),
+    /// A Close has been passed on; the other side's is awaited until then.
+    Closing(Instant),
+    /// Both connections are being ended, until then.
+    Finishing(Instant),
+}
+
+/// A Close of ours on its way into the stream.
+pub(super) struct Telling {
+    frame: CloseFrame,
+    /// It announces a restart or a stop; else it ends this one connection.
+    announces: bool,
+    close_timeout: Duration,
+    last_activity: Instant,
+    /// From then on the end of a message will do.
+    message_from: Instant,
+    /// From then on the end of a frame will do.
+    frame_from: Instant,
+    /// Then the connection is cut, if not even that came.
+    deadline: Instant,
+}
+
+/// Where a Close may be placed now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Boundary {
+    Quiet,
+    Message,
+    Frame,
+}
+
+impl Telling {
+    pub(super) fn boundary(&self) -> Boundary {
+        let now = Instant::now();
+        if now >= self.frame_from {
+            Boundary::Frame
+        } else if now >= self.message_from {
+            Boundary::Message
+        } else {
+            Boundary::Quiet
+        }
+    }
+}
+
+/// What became of one relay.
+#[derive(Debug, Default)]
+pub(in crate::edge) struct Ending {
+    /// What became of the announcement, if one was ordered.
+    pub(in crate::edge) outcome: Option<Outcome>,
+    /// Whole messages that the backend sent after our Close.
+    pub(in crate::edge) discarded: u64,
+    /// Bytes after the handshake, client to backend.
+    pub(in crate::edge) bytes_up: u64,
+    /// Bytes after the handshake, backend to client.
+    pub(in crate::edge) bytes_down: u64,
+    /// Whole data messages, client to backend.
+    pub(in crate::edge) messages_up: u64,
+    /// Whole data messages, backend to client.
+    pub(in crate::edge) messages_down: u64,
+    /// What the client did that RFC 6455 forbids.
+    pub(in crate::edge) client_violation: Option<Violation>,
+    /// What the backend did that RFC 6455 forbids.
+    pub(in crate::edge) backend_violation: Option<Violation>,
+    /// The backend was gone without a Close.
+    pub(in crate::edge) backend_lost: bool,
+    /// The client was cut off without a Close, since the backend was gone inside a frame.
+    pub(in crate::edge) torn: bool,
+}
+
+/// What became of an announcement to one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::edge) enum Outcome {
+    /// Told, and it answered with its Close.
+    Clean,
+    /// Told, and it did not answer in time.
+    TimedOut,
+    /// Told, and it was gone without an answer.
+    Gone,
+    /// It or its backend closed before it could be told.
+    Left,
+    /// The deadline passed inside a frame, so it could not be told.
+    Cut,
+}
+
+impl Relay {
+    /// Begins an announcement, or hurries one that is under way.
+    pub(super) fn obey(&mut self, order: Order) {
+        let now = Instant::now();
+        let left = order.deadline.saturating_duration_since(now);
+        let reply = order.close_timeout.min(left / 2);
+        match &mut self.stage {
+            Stage::Passing => {
+                self.stage = Stage::Telling(Box::new(Telling {
+                    frame: order.frame,
+                    announces: true,
+                    close_timeout: reply,
+                    last_activity: now,
+                    message_from: now + QUIET_GRACE.min(left / 4),
+                    frame_from: order.deadline - reply,
+                    deadline: order.deadline,
+                }));
+            }
+            Stage::Telling(telling) => {
+                telling.close_timeout = telling.close_timeout.min(reply);
+                telling.frame_from = telling.frame_from.min(order.deadline - reply);
+                telling.deadline = telling.deadline.min(order.deadline);
+            }
+            Stage::Told(until) | Stage::Closing(until) | Stage::Finishing(until) => {
+                *until = order.deadline.min(*until);
+            }
+        }
+    }
+
+    pub(super) fn note_activity(&mut self) {
+        if let Stage::Telling(telling) = &mut self.stage {
+            telling.last_activity = Instant::now();
+        }
+    }
+
+    /// Writes the Close that was waiting. What was sent before it ends between frames.
+    pub(super) fn tell(&mut self, cx: &mut Context<'_>, records: &mut Records) {
+        let Stage::Telling(telling) = &self.stage else {
+            return;
+        };
+        let reply_until = Instant::now() + telling.close_timeout;
+        self.client.send(cx, telling.frame.as_bytes(), records);
+        self.client.close_sent = true;
+        if telling.announces {
+            // So it stands until its answer is here.
+            self.ending.outcome = Some(Outcome::Gone);
+        }
+        self.stage = if self.client.speaks {
+            Stage::Told(reply_until)
+        } else {
+            Stage::Finishing(Instant::now() + LINGER)
+        };
+    }
+
+    /// A whole Close frame from the client.
+    pub(super) fn client_closed(
+        &mut self,
+        frame: &[u8],
+        code: Option<CloseCode>,
+        cx: &mut Context<'_>,
+        records: &mut Records,
+    ) {
+        self.client.stop_hearing();
+        self.client_code = code;
+        match self.stage {
+            Stage::Told(_) => {
+                if self.ending.outcome.is_some() {
+                    self.ending.outcome = Some(Outcome::Clean);
+                }
+                self.finish(Some(CloseCode::GOING_AWAY), cx, records);
+            }
+            _ => {
+                self.left_first();
+                self.backend.send(cx, frame, records);
+                self.backend.close_sent = true;
+                self.await_other_close(self.backend.speaks);
+            }
+        }
+    }
+
+    /// A whole Close frame from the backend.
+    pub(super) fn backend_closed(
+        &mut self,
+        frame: &[u8],
+        code: Option<CloseCode>,
+        cx: &mut Context<'_>,
+        records: &mut Records,
+    ) {
+        self.backend.stop_hearing();
+        if self.client.close_sent {
+            let code = code.unwrap_or(CloseCode::GOING_AWAY);
+            self.close_backend(code, cx, records);
+            return;
+        }
+        self.left_first();
+        self.client.send(cx, frame, records);
+        self.client.close_sent = true;
+        self.await_other_close(self.client.speaks);
+    }
+
+    /// One side has closed by itself while an announcement was waiting for its place.
+    fn left_first(&mut self) {
+        if self.is_announcing() {
+            self.ending.outcome = Some(Outcome::Left);
+        }
+    }
+
+    fn is_announcing(&self) -> bool {
+        matches!(&self.stage, Stage::Telling(telling) if telling.announces)
+    }
+
+    fn await_other_close(&mut self, other_speaks: bool) {
+        self.stage = if other_speaks {
+            Stage::Closing(Instant::now() + self.entry.close_timeout())
+        } else {
+            Stage::Finishing(Instant::now() + LINGER)
+        };
+    }
+
+    /// Everything up to the violation has been passed on, so both directions stand between
+    /// frames as far as the client is the sender.
+    pub(super) fn client_violated(
+        &mut self,
+        violation: Violation,
+        cx: &mut Context<'_>,
+        records: &mut Records,
+    ) {
+        self.client.stop_hearing();
+        self.ending.client_violation = Some(violation);
+        self.close_backend(CloseCode::INTERNAL_ERROR, cx, records);
+        if self.client.close_sent {
+            self.finish(None, cx, records);
+        } else {
+            self.left_first();
+            self.tell_at_next_frame(CloseCode::PROTOCOL_ERROR, "");
+        }
+    }
+
+    pub(super) fn backend_violated(
+        &mut self,
+        violation: Violation,
+        cx: &mut Context<'_>,
+        records: &mut Records,
+    ) {
+        self.backend.stop_hearing();
+        self.ending.backend_violation = Some(violation);
+        self.close_backend(CloseCode::PROTOCOL_ERROR, cx, records);
+        if !self.client.close_sent {
+            self.tell_at_next_frame(self.entry.lost_code(), "the backend broke the protocol");
+        }
+    }
+
+    /// The backend's end of stream, with or without its Close before.
+    pub(super) fn backend_ended(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) {
+        if !self.backend.speaks {
+            return;
+        }
+        let between_frames = self.backend.cursor.at_frame_end();
+        self.backend.stop_hearing();
+        if self.client.close_sent {
+            return;
+        }
+        if self.backend.close_sent {
+            // It got the client's Close and ended without one of its own: answer for it.
+            let code = self.client_code.unwrap_or(CloseCode::GOING_AWAY);
+            self.client.send(
+                cx,
+                CloseFrame::to_client(code, "").as_bytes(),
+                &mut scratch.records,
+            );
+            self.client.close_sent = true;
+            self.stage = Stage::Finishing(Instant::now() + LINGER);
+            return;
+        }
+        self.ending.backend_lost = true;
+        if !between_frames {
+            self.ending.torn = true;
+            self.left_first();
+            self.finish(None, cx, &mut scratch.records);
+        } else if self.is_announcing() {
+            self.tell(cx, &mut scratch.records);
+        } else {
+            self.tell_at_next_frame(self.entry.lost_code(), "the backend is gone");
+        }
+    }
+
+    /// The client's end of stream, with or without its Close before.
+    pub(super) fn client_ended(&mut self) {
+        if !self.client.speaks {
+            return;
+        }
+        self.client.stop_hearing();
+        self.left_first();
+        // Without a Close, as it came: the backend sees what it would see without batond.
+        self.stage = Stage::Finishing(Instant::now() + LINGER);
+    }
+
+    /// A Close of ours that does not wait for quiet. It is not an announcement.
+    fn tell_at_next_frame(&mut self, code: CloseCode, reason: &str) {
+        let now = Instant::now();
+        let close_timeout = self.entry.close_timeout();
+        self.stage = Stage::Telling(Box::new(Telling {
+            frame: CloseFrame::to_client(code, reason),
+            announces: false,
+            close_timeout,
+            last_activity: now,
+            message_from: now,
+            frame_from: now,
+            deadline: now + close_timeout,
+        }));
+    }
+
+    /// Sends the backend a Close of ours, unless it has had one.
+    fn close_backend(&mut self, code: CloseCode, cx: &mut Context<'_>, records: &mut Records) {
+        // Inside a frame from the client nothing can be put.
+        if self.backend.close_sent || !self.client.cursor.at_frame_end() {
+            return;
+        }
+        let frame = CloseFrame::to_backend(code, "", masking_key());
+        self.backend.send(cx, frame.as_bytes(), records);
+        self.backend.close_sent = true;
+    }
+
+    fn finish(&mut self, code: Option<CloseCode>, cx: &mut Context<'_>, records: &mut Records) {
+        if let Some(code) = code {
+            self.close_backend(code, cx, records);
+        }
+        self.stage = Stage::Finishing(Instant::now() + LINGER);
+    }
+
+    /// Nothing moves: what does the stage ask for?
+    pub(super) fn settle(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Settled {
+        match &self.stage {
+            Stage::Passing => Settled::Waiting,
+            Stage::Telling(_) => self.settle_telling(cx, scratch),
+            Stage::Told(until) | Stage::Closing(until) => {
+                let until = *until;
+                if !self.is_past(until, cx) {
+                    return Settled::Waiting;
+                }
+                if self.ending.outcome.is_some() {
+                    self.ending.outcome = Some(Outcome::TimedOut);
+                }
+                self.finish(Some(CloseCode::GOING_AWAY), cx, &mut scratch.records);
+                Settled::Moved
+            }
+            Stage::Finishing(until) => {
+                let until = *until;
+                let records = &mut scratch.records;
+                let client_done = self.client.end(cx, records);
+                // The backend is the server here and ends first (RFC 6455 §7.1.1), unless it is
+                // left with a client that was gone without a Close.
+                let backend_done = self.backend.end(cx, records);
+                if (client_done && backend_done) || self.is_past(until, cx) {
+                    return Settled::Ended;
+                }
+                Settled::Waiting
+            }
+        }
+    }
+
+    fn settle_telling(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Settled {
+        let Stage::Telling(telling) = &self.stage else {
+            return Settled::Waiting;
+        };
+        let now = Instant::now();
+        let quiet_from = telling.last_activity + QUIET;
+        let between_messages = self.backend.cursor.at_message_end();
+        let place = match telling.boundary() {
+            Boundary::Quiet => {
+                now >= quiet_from
+                    && self.backend.is_between_messages()
+                    && self.client.is_between_messages()
+                    && !self.client.wire.has_backlog()
+                    && !self.backend.wire.has_backlog()
+            }
+            Boundary::Message => between_messages,
+            Boundary::Frame => self.backend.cursor.at_frame_end(),
+        };
+        if place {
+            self.tell(cx, &mut scratch.records);
+            return Settled::Moved;
+        }
+        let next = [
+            quiet_from,
+            telling.message_from,
+            telling.frame_from,
+            telling.deadline,
+        ]
+        .into_iter()
+        .filter(|at| *at > now)
+        .min();
+        let Some(next) = next else {
+            // Inside a frame that does not end: cut.
+            if self.is_announcing() {
+                self.ending.outcome = Some(Outcome::Cut);
+            }
+            self.finish(Some(CloseCode::GOING_AWAY), cx, &mut scratch.records);
+            return Settled::Moved;
+        };
+        if self.is_past(next, cx) {
+            Settled::Moved
+        } else {
+            Settled::Waiting
+        }
+    }
+}
+
+impl Half {
+    fn stop_hearing(&mut self) {
+        self.speaks = false;
+        self.held = Vec::new();
+    }
+
+    /// Writes out, ends our direction, and waits for the other's end. True: all done.
+    fn end(&mut self, cx: &mut Context<'_>, records: &mut Records) -> bool {
+        if !self.deaf {
+            match self.wire.poll_end(cx, records) {
+                Poll::Pending => return false,
+                Poll::Ready(_) => self.deaf = true,
+            }
+        }
+        self.eof
+    }
+}
+
+/// A key that cannot be guessed (RFC 6455 §10.3).
+fn masking_key() -> [u8; 4] {
+    let mut key = [0; 4];
+    // Without randomness a key of zeros is still a legal one, and these frames carry no text
+    // from outside.
+    let _ = aws_lc_rs::default_provider().secure_random.fill(&mut key);
+    key
+}

@@ -1,0 +1,231 @@
+//! One TLS session without buffers of its own: ciphertext and plaintext live in the thread's
+//! [`Scratch`](super::chunk::Scratch), and an idle session is its keys and little else. This is
+//! the seam behind which the TLS library sits.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
+};
+use rustls::{HandshakeKind, ServerConfig};
+
+use super::chunk::{Chunk, READ_SIZE};
+
+/// The server's half of a TLS session.
+pub(super) struct Session {
+    connection: UnbufferedServerConnection,
+    /// The beginning of a record that has not come in full; empty (and not allocated) when idle.
+    partial: Vec<u8>,
+    established: bool,
+    peer_closed: bool,
+    close_sent: bool,
+}
+
+impl Session {
+    pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+        Ok(Self {
+            connection: UnbufferedServerConnection::new(config)?,
+            partial: Vec::new(),
+            established: false,
+            peer_closed: false,
+            close_sent: false,
+        })
+    }
+
+    /// The handshake is done: application data may be written.
+    pub(super) fn is_established(&self) -> bool {
+        self.established
+    }
+
+    /// The peer has said that nothing more comes (close_notify, RFC 8446 §6.1).
+    pub(super) fn peer_closed(&self) -> bool {
+        self.peer_closed
+    }
+
+    pub(super) fn is_resumed(&self) -> bool {
+        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// Puts what was held back of an incomplete record before the next read.
+    pub(super) fn restore(&self, ciphertext: &mut Chunk) {
+        ciphertext.clear();
+        ciphertext.extend(&self.partial);
+    }
+
+    /// Takes in ciphertext, which begins with what [`Self::restore`] put there. Application data
+    /// goes to the end of `plaintext`, what the handshake has to say to the end of `records`
+    /// (also when it fails: then that is the alert).
+    pub(super) fn receive(
+        &mut self,
+        ciphertext: &mut Chunk,
+        plaintext: &mut Chunk,
+        records: &mut Records,
+    ) -> Result<(), rustls::Error> {
+        let used = self.process(ciphertext.filled_mut(), plaintext, records)?;
+        let rest = &ciphertext.filled()[used..];
+        if rest.is_empty() {
+            self.partial = Vec::new();
+        } else {
+            self.partial.clear();
+            self.partial.extend_from_slice(rest);
+        }
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        incoming: &mut [u8],
+        plaintext: &mut Chunk,
+        records: &mut Records,
+    ) -> Result<usize, rustls::Error> {
+        let mut used = 0;
+        loop {
+            let UnbufferedStatus {
+                mut discard, state, ..
+            } = self.connection.process_tls_records(&mut incoming[used..]);
+            match state {
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    while let Some(record) = traffic.next_record() {
+                        let record = record?;
+                        discard += record.discard;
+                        plaintext.extend(record.payload);
+                    }
+                }
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    append(records, |out| match data.encode(out) {
+                        Ok(n) => Ok(n),
+                        Err(EncodeError::InsufficientSize(needed)) => Err(Some(needed)),
+                        Err(EncodeError::AlreadyEncoded) => Err(None),
+                    })
+                    .ok_or(rustls::Error::EncryptError)?;
+                }
+                // `records` is sent in order, so what was encoded counts as transmitted.
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                Ok(ConnectionState::WriteTraffic(_)) => {
+                    self.established = true;
+                    return Ok(used + discard);
+                }
+                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
+                Ok(ConnectionState::Closed | ConnectionState::BlockedHandshake) => {
+                    return Ok(used + discard);
+                }
+                // Early data is never accepted: max_early_data_size stays 0.
+                Ok(_) => return Err(rustls::Error::General("unexpected TLS state".into())),
+                Err(error) => {
+                    self.alert(records);
+                    return Err(error);
+                }
+            }
+            used += discard;
+        }
+    }
+
+    /// Fetches the alert that rustls queued with an error.
+    fn alert(&mut self, records: &mut Records) {
+        while let UnbufferedStatus {
+            state: Ok(ConnectionState::EncodeTlsData(mut data)),
+            ..
+        } = self.connection.process_tls_records(&mut [])
+        {
+            append(records, |out| match data.encode(out) {
+                Ok(n) => Ok(n),
+                Err(EncodeError::InsufficientSize(needed)) => Err(Some(needed)),
+                Err(EncodeError::AlreadyEncoded) => Err(None),
+            });
+        }
+    }
+
+    /// Encrypts `plaintext` to the end of `records`.
+    pub(super) fn send(&mut self, plaintext: &[u8], records: &mut Records) -> io::Result<()> {
+        self.write(records, |traffic, out| traffic.encrypt(plaintext, out))
+    }
+
+    /// Adds the close_notify alert to `records`, once.
+    pub(super) fn close(&mut self, records: &mut Records) -> io::Result<()> {
+        if self.close_sent || !self.established {
+            return Ok(());
+        }
+        self.close_sent = true;
+        self.write(records, |traffic, out| traffic.queue_close_notify(out))
+    }
+
+    fn write(
+        &mut self,
+        records: &mut Records,
+        mut encrypt: impl FnMut(
+            &mut rustls::unbuffered::WriteTraffic<'_, rustls::server::ServerConnectionData>,
+            &mut [u8],
+        ) -> Result<usize, EncryptError>,
+    ) -> io::Result<()> {
+        loop {
+            // The same unfinished bytes every time: the deframer remembers places in them.
+            let status = self.connection.process_tls_records(&mut self.partial);
+            match status.state.map_err(io::Error::other)? {
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    return append(records, |out| match encrypt(&mut traffic, out) {
+                        Ok(n) => Ok(n),
+                        Err(EncryptError::InsufficientSize(needed)) => Err(Some(needed)),
+                        Err(EncryptError::EncryptExhausted) => Err(None),
+                    })
+                    .ok_or_else(|| io::Error::other("the TLS keys are exhausted"));
+                }
+                ConnectionState::EncodeTlsData(mut data) => {
+                    append(records, |out| match data.encode(out) {
+                        Ok(n) => Ok(n),
+                        Err(EncodeError::InsufficientSize(needed)) => Err(Some(needed)),
+                        Err(EncodeError::AlreadyEncoded) => Err(None),
+                    })
+                    .ok_or_else(|| io::Error::other("a TLS record was encoded twice"))?;
+                }
+                ConnectionState::TransmitTlsData(data) => data.done(),
+                ConnectionState::PeerClosed => self.peer_closed = true,
+                _ => return Err(io::ErrorKind::BrokenPipe.into()),
+            }
+        }
+    }
+}
+
+/// TLS records on their way out. The room is kept and never cleared, only overwritten.
+pub(super) struct Records {
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl Records {
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: vec![0; READ_SIZE],
+            filled: 0,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.filled = 0;
+    }
+
+    pub(super) fn filled(&self) -> &[u8] {
+        &self.bytes[..self.filled]
+    }
+}
+
+/// Lets `encode` write behind the end of `records`, with as much room as it asks for.
+/// None: it failed for another reason than room.
+fn append(
+    records: &mut Records,
+    mut encode: impl FnMut(&mut [u8]) -> Result<usize, Option<InsufficientSizeError>>,
+) -> Option<()> {
+    loop {
+        match encode(&mut records.bytes[records.filled..]) {
+            Ok(written) => {
+                records.filled += written;
+                return Some(());
+            }
+            Err(Some(needed)) => records
+                .bytes
+                .resize(records.filled + needed.required_size, 0),
+            Err(None) => return None,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The moment at which a connection stops being HTTP: both sockets are taken out of hyper, with
+//! what it has read beyond the header, and given to a relay.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::header::SEC_WEBSOCKET_EXTENSIONS;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::{Response, StatusCode};
+use hyper_util::rt::TokioIo;
+
+use super::backend::Occupied;
+use super::clients::Client;
+use super::counters::count;
+use super::forward;
+use super::http::{Body, Connection, refusal};
+use super::relay::Relay;
+use super::route::Service;
+use super::wire::Wire;
+
+/// Answers the client with the backend's 101, and starts the relay once that is on its way.
+pub(super) fn switch(
+    connection: &Rc<Connection>,
+    service: Arc<Service>,
+    occupied: Occupied,
+    client: OnUpgrade,
+    backend: OnUpgrade,
+    mut response: Response<Incoming>,
+) -> Response<Body> {
+    if !forward::asks_for_websocket(response.headers()) {
+        return refusal(
+            StatusCode::BAD_GATEWAY,
+            "the backend switched to another protocol",
+        );
+    }
+    let extensions = response.headers().contains_key(SEC_WEBSOCKET_EXTENSIONS);
+    forward::remove_hop_by_hop(response.headers_mut());
+    forward::set_websocket_upgrade(response.headers_mut());
+
+    let worker = Rc::clone(&connection.worker);
+    let entry = Rc::new(Client::new(connection.peer, service));
+    let slot = connection.slot.take();
+    let presence = connection.presence.take();
+    tokio::task::spawn_local(async move {
+        let _counted = (slot, presence, occupied);
+        let Some((client, backend)) = take_out(client, backend).await else {
+            return;
+        };
+        count(&worker.shared.counters.upgraded);
+        let key = worker.joined(&entry);
+        let ending = Relay::new(client, backend, extensions, Rc::clone(&entry)).await;
+        worker.left(key, &entry, &ending);
+    });
+
+    let mut answer = Response::new(Either::Right(Full::default()));
+    *answer.status_mut() = response.status();
+    // The spelling of the backend's field names goes along as an extension.
+    std::mem::swap(answer.extensions_mut(), response.extensions_mut());
+    std::mem::swap(answer.headers_mut(), response.headers_mut());
+    answer
+}
+
+/// None: the client or the backend was gone between the 101 and the first frame.
+async fn take_out(client: OnUpgrade, backend: OnUpgrade) -> Option<(Wire, Wire)> {
+    match futures_util::future::try_join(client, backend).await {
+        Ok((client, backend)) => Some((wire(client)?, wire(backend)?)),
+        Err(error) => {
+            tracing::debug!("a connection ended at its upgrade: {error}");
+            None
+        }
+    }
+}
+
+fn wire(upgraded: Upgraded) -> Option<Wire> {
+    let parts = upgraded.downcast::<TokioIo<Wire>>().ok()?;
+    let mut wire = parts.io.into_inner();
+    wire.unread(&parts.read_buf);
+    Some(wire)
+}

@@ -1,0 +1,317 @@
+//! One end of a relayed connection: a TCP or Unix socket, with TLS on it or without, and what
+//! could not be written yet.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::chunk::{Scratch, with_scratch};
+use super::tls::{Records, Session};
+
+/// A connected stream socket.
+#[derive(Debug)]
+pub(super) enum Socket {
+    /// Over IPv4 or IPv6.
+    Tcp(TcpStream),
+    /// On this host.
+    Unix(UnixStream),
+}
+
+impl Socket {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(into);
+        ready!(match self {
+            Self::Tcp(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
+            Self::Unix(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
+        })?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Self::Unix(socket) => Pin::new(socket).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
+
+/// What the socket has not taken yet. Not allocated when empty.
+#[derive(Default)]
+struct Backlog {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+/// One end of a connection.
+pub(super) struct Wire {
+    socket: Socket,
+    tls: Option<Box<Session>>,
+    backlog: Backlog,
+    /// Plaintext that a reader with a small buffer (the HTTP parser) has left over.
+    leftover: Vec<u8>,
+}
+
+impl Wire {
+    /// A socket whose bytes are passed as they are.
+    pub(super) fn plain(socket: Socket) -> Self {
+        Self {
+            socket,
+            tls: None,
+            backlog: Backlog::default(),
+            leftover: Vec::new(),
+        }
+    }
+
+    /// A socket that speaks TLS, as the server. [`Self::poll_handshake`] comes first.
+    ///
+    /// # Errors
+    /// When rustls does not accept the configuration.
+    pub(super) fn tls(socket: Socket, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+        let tls = Some(Box::new(Session::new(config)?));
+        Ok(Self {
+            socket,
+            tls,
+            backlog: Backlog::default(),
+            leftover: Vec::new(),
+        })
+    }
+
+    /// Completes the TLS handshake; at once without TLS.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidData`] with a [`rustls::Error`] inside when the handshake failed,
+    /// [`io::ErrorKind::UnexpectedEof`] when the peer went away, else what the socket reported.
+    pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_flush_backlog(cx))?;
+            let Some(tls) = &self.tls else {
+                return Poll::Ready(Ok(()));
+            };
+            if tls.is_established() {
+                return Poll::Ready(Ok(()));
+            }
+            let n = ready!(with_scratch(|scratch| {
+                scratch.plaintext.clear();
+                let received = self.poll_receive_tls(cx, scratch);
+                self.leftover.extend_from_slice(scratch.plaintext.filled());
+                received
+            }))?;
+            if n == 0 && !self.tls.as_ref().is_some_and(|tls| tls.is_established()) {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+
+    /// Whether the TLS session was resumed; None without TLS.
+    pub(super) fn is_resumed(&self) -> Option<bool> {
+        self.tls.as_ref().map(|tls| tls.is_resumed())
+    }
+
+    /// Appends what has arrived to `scratch.plaintext`. Ready(0): nothing more will come.
+    pub(super) fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Poll<io::Result<usize>> {
+        if !self.leftover.is_empty() {
+            let leftover = std::mem::take(&mut self.leftover);
+            scratch.plaintext.extend(&leftover);
+            return Poll::Ready(Ok(leftover.len()));
+        }
+        if self.tls.is_none() {
+            let n = ready!(self.socket.poll_read(cx, scratch.plaintext.spare()))?;
+            scratch.plaintext.advance(n);
+            return Poll::Ready(Ok(n));
+        }
+        let before = scratch.plaintext.filled().len();
+        loop {
+            let n = ready!(self.poll_receive_tls(cx, scratch))?;
+            let new = scratch.plaintext.filled().len() - before;
+            if n == 0 || new > 0 || self.tls.as_ref().is_some_and(|tls| tls.peer_closed()) {
+                return Poll::Ready(Ok(new));
+            }
+        }
+    }
+
+    /// One read of ciphertext, decrypted to the end of `scratch.plaintext`. Ready(0): the socket
+    /// is at its end.
+    fn poll_receive_tls(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Poll<io::Result<usize>> {
+        let Scratch {
+            ciphertext,
+            plaintext,
+            records,
+        } = scratch;
+        let Some(tls) = &mut self.tls else {
+            return Poll::Ready(Ok(0));
+        };
+        if tls.peer_closed() {
+            return Poll::Ready(Ok(0));
+        }
+        tls.restore(ciphertext);
+        let n = ready!(self.socket.poll_read(cx, ciphertext.spare()))?;
+        if n == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        ciphertext.advance(n);
+        records.clear();
+        let result = tls.receive(ciphertext, plaintext, records);
+        if !records.filled().is_empty() {
+            self.backlog.write(&mut self.socket, cx, records.filled())?;
+        }
+        result.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        Poll::Ready(Ok(n))
+    }
+
+    /// Takes `bytes` in full: what the socket does not take now waits in the backlog. The caller
+    /// bounds the backlog by giving no more until it [is gone](Self::has_backlog).
+    pub(super) fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        records: &mut Records,
+    ) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        match &mut self.tls {
+            None => self.backlog.write(&mut self.socket, cx, bytes),
+            Some(tls) => {
+                records.clear();
+                tls.send(bytes, records)?;
+                self.backlog.write(&mut self.socket, cx, records.filled())
+            }
+        }
+    }
+
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.backlog.bytes.is_empty()
+    }
+
+    pub(super) fn poll_flush_backlog(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.backlog.poll_flush(&mut self.socket, cx)
+    }
+
+    /// Ends this direction: close_notify on TLS, then FIN, after what waits has been written.
+    pub(super) fn poll_end(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: &mut Records,
+    ) -> Poll<io::Result<()>> {
+        if let Some(tls) = &mut self.tls {
+            records.clear();
+            tls.close(records)?;
+            self.backlog.write(&mut self.socket, cx, records.filled())?;
+        }
+        ready!(self.poll_flush_backlog(cx))?;
+        self.socket.poll_shutdown(cx)
+    }
+
+    /// Puts back what a parser read beyond its own part.
+    pub(super) fn unread(&mut self, bytes: &[u8]) {
+        self.leftover.splice(0..0, bytes.iter().copied());
+    }
+}
+
+impl Backlog {
+    fn write(
+        &mut self,
+        socket: &mut Socket,
+        cx: &mut Context<'_>,
+        mut bytes: &[u8],
+    ) -> io::Result<()> {
+        while self.bytes.is_empty() && !bytes.is_empty() {
+            match socket.poll_write(cx, bytes) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(n)) => bytes = &bytes[n..],
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => break,
+            }
+        }
+        if !bytes.is_empty() {
+            self.bytes.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.sent < self.bytes.len() {
+            match ready!(socket.poll_write(cx, &self.bytes[self.sent..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => self.sent += n,
+            }
+        }
+        *self = Self::default();
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// For the HTTP part of a connection.
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        if wire.tls.is_none() && wire.leftover.is_empty() {
+            return match &mut wire.socket {
+                Socket::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
+                Socket::Unix(socket) => Pin::new(socket).poll_read(cx, buffer),
+            };
+        }
+        if wire.leftover.is_empty() {
+            ready!(with_scratch(|scratch| {
+                scratch.plaintext.clear();
+                let received = wire.poll_receive(cx, scratch);
+                wire.leftover.extend_from_slice(scratch.plaintext.filled());
+                received
+            }))?;
+        }
+        let n = wire.leftover.len().min(buffer.remaining());
+        buffer.put_slice(&wire.leftover[..n]);
+        if n == wire.leftover.len() {
+            wire.leftover = Vec::new();
+        } else {
+            wire.leftover.drain(..n);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        ready!(wire.poll_flush_backlog(cx))?;
+        let bytes = &bytes[..bytes.len().min(super::chunk::READ_SIZE)];
+        with_scratch(|scratch| wire.send(cx, bytes, &mut scratch.records))?;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_flush_backlog(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        with_scratch(|scratch| self.get_mut().poll_end(cx, &mut scratch.records))
+    }
+}
