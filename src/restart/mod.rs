@@ -3,3 +3,4 @@
 pub mod handoff;
 pub mod lifecycle;
 pub mod report;
+pub mod state;
