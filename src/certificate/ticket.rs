@@ -45,7 +45,12 @@ impl Key {
     ) -> Result<Self, NoRandomness> {
         let cipher =
             RandomizedNonceKey::new(&AES_256_GCM, secret.as_ref()).map_err(|_| NoRandomness)?;
-        Ok(Self { name, made, secret, cipher })
+        Ok(Self {
+            name,
+            made,
+            secret,
+            cipher,
+        })
     }
 
     fn generate(now: u64) -> Result<Self, NoRandomness> {
@@ -75,7 +80,9 @@ impl TicketKeys {
     /// No randomness.
     pub fn generate() -> Result<Self, NoRandomness> {
         let key = Key::generate(now())?;
-        Ok(Self { keys: ArcSwap::from_pointee(vec![Arc::new(key)]) })
+        Ok(Self {
+            keys: ArcSwap::from_pointee(vec![Arc::new(key)]),
+        })
     }
 
     /// The keys of a predecessor, as [`Self::carry`] gave them, less those that are too old. With
@@ -89,7 +96,9 @@ impl TicketKeys {
         for one in carried.chunks_exact(CARRIED_LEN).take(KEYS) {
             let (name, rest) = one.split_at(NAME_LEN);
             let (made, bytes) = rest.split_at(8);
-            let (Ok(name), Ok(made)) = (name.try_into(), made.try_into()) else { continue };
+            let (Ok(name), Ok(made)) = (name.try_into(), made.try_into()) else {
+                continue;
+            };
             let made = u64::from_be_bytes(made);
             let mut secret = Zeroizing::new([0; SECRET_LEN]);
             secret.copy_from_slice(bytes);
@@ -101,7 +110,9 @@ impl TicketKeys {
         if keys.is_empty() {
             return Self::generate();
         }
-        let keys = Self { keys: ArcSwap::from_pointee(keys) };
+        let keys = Self {
+            keys: ArcSwap::from_pointee(keys),
+        };
         keys.rotate_if_due()?;
         Ok(keys)
     }
@@ -130,7 +141,9 @@ impl TicketKeys {
 
     fn rotate_at(&self, now: u64) -> Result<bool, NoRandomness> {
         let keys = self.keys.load_full();
-        let age = keys.first().map_or(u64::MAX, |key| now.saturating_sub(key.made));
+        let age = keys
+            .first()
+            .map_or(u64::MAX, |key| now.saturating_sub(key.made));
         if age < ROTATION.as_secs() {
             return Ok(false);
         }
@@ -184,14 +197,20 @@ impl ProducesTickets for TicketKeys {
         let key = keys.iter().find(|key| key.name == name)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut plain = sealed.to_vec();
-        let len = key.cipher.open_in_place(nonce, Aad::from(&key.name), &mut plain).ok()?.len();
+        let len = key
+            .cipher
+            .open_in_place(nonce, Aad::from(&key.name), &mut plain)
+            .ok()?
+            .len();
         plain.truncate(len);
         Some(plain)
     }
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
@@ -212,7 +231,10 @@ mod tests {
         let keys = TicketKeys::generate().unwrap();
         let ticket = keys.encrypt(b"session").unwrap();
         let successor = TicketKeys::take_over(&keys.carry()).unwrap();
-        assert_eq!(successor.decrypt(&ticket).as_deref(), Some(b"session".as_slice()));
+        assert_eq!(
+            successor.decrypt(&ticket).as_deref(),
+            Some(b"session".as_slice())
+        );
         assert_eq!(TicketKeys::generate().unwrap().decrypt(&ticket), None);
     }
 
@@ -255,13 +277,26 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_replaced() {
-        for carried in [&[][..], &[1; 3], &[0xff; CARRIED_LEN], &[0xff; 5 * CARRIED_LEN]] {
-            assert!(TicketKeys::take_over(carried).unwrap().encrypt(b"session").is_some());
+        for carried in [
+            &[][..],
+            &[1; 3],
+            &[0xff; CARRIED_LEN],
+            &[0xff; 5 * CARRIED_LEN],
+        ] {
+            assert!(
+                TicketKeys::take_over(carried)
+                    .unwrap()
+                    .encrypt(b"session")
+                    .is_some()
+            );
         }
     }
 
     #[test]
     fn debug_output_shows_no_key() {
-        assert_eq!(format!("{:?}", TicketKeys::generate().unwrap()), "TicketKeys(1)");
+        assert_eq!(
+            format!("{:?}", TicketKeys::generate().unwrap()),
+            "TicketKeys(1)"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! A restart is asked for → hold → drain → hand off → report.
 
+pub mod fdstore;
 pub mod handoff;
 pub mod lifecycle;
 pub mod report;

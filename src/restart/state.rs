@@ -17,11 +17,14 @@ const MAGIC: &[u8; 8] = b"batond 1";
 const MAX: u64 = 1 << 20;
 
 const TICKET_KEYS: u8 = 1;
-const STORED: u8 = 2;
+const BOUND: u8 = 2;
+const GENERATION: u8 = 3;
 
 /// Sealed so that nobody who holds the descriptor can change what the next process reads.
-const SEALS: SealFlags =
-    SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::WRITE);
+const SEALS: SealFlags = SealFlags::SEAL
+    .union(SealFlags::SHRINK)
+    .union(SealFlags::GROW)
+    .union(SealFlags::WRITE);
 
 /// What goes on to the next process.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub struct State {
     pub ticket_keys: Zeroizing<Vec<u8>>,
     /// `SO_COOKIE`s of the listening sockets that batond bound itself, wherever they are stored.
     pub bound: Vec<u64>,
+    /// Counts up each time that a state is stored; 0: never was.
+    pub generation: u64,
 }
 
 /// Why a state cannot be read.
@@ -49,9 +54,21 @@ pub enum StateError {
 impl State {
     /// As bytes. Secret.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let bound: Vec<u8> = self.bound.iter().flat_map(|cookie| cookie.to_be_bytes()).collect();
-        let sections = [(TICKET_KEYS, self.ticket_keys.as_slice()), (STORED, &bound)];
-        let len = sections.iter().map(|(_, value)| 5 + value.len()).sum::<usize>();
+        let bound: Vec<u8> = self
+            .bound
+            .iter()
+            .flat_map(|cookie| cookie.to_be_bytes())
+            .collect();
+        let generation = self.generation.to_be_bytes();
+        let sections = [
+            (TICKET_KEYS, self.ticket_keys.as_slice()),
+            (BOUND, &bound),
+            (GENERATION, &generation),
+        ];
+        let len = sections
+            .iter()
+            .map(|(_, value)| 5 + value.len())
+            .sum::<usize>();
         // With all its room from the start: growing would leave copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAGIC.len() + len));
         bytes.extend_from_slice(MAGIC);
@@ -74,14 +91,20 @@ impl State {
         }
         let mut rest = bytes.strip_prefix(MAGIC).ok_or(StateError::Malformed)?;
         while let Some((tag, after)) = rest.split_first() {
-            let (len, after) = after.split_first_chunk::<4>().ok_or(StateError::Malformed)?;
+            let (len, after) = after
+                .split_first_chunk::<4>()
+                .ok_or(StateError::Malformed)?;
             let len = usize::try_from(u32::from_be_bytes(*len)).unwrap_or(usize::MAX);
             let (value, after) = after.split_at_checked(len).ok_or(StateError::Malformed)?;
             match *tag {
                 TICKET_KEYS => state.ticket_keys = Zeroizing::new(value.to_vec()),
-                STORED => {
+                BOUND => {
                     let cookies = value.as_chunks::<8>().0;
                     state.bound = cookies.iter().map(|one| u64::from_be_bytes(*one)).collect();
+                }
+                GENERATION => {
+                    let generation = value.try_into().map_err(|_| StateError::Malformed)?;
+                    state.generation = u64::from_be_bytes(generation);
                 }
                 _ => {}
             }
@@ -129,7 +152,11 @@ mod tests {
     use super::*;
 
     fn state() -> State {
-        State { ticket_keys: Zeroizing::new(vec![7; 112]), bound: vec![1, u64::MAX] }
+        State {
+            ticket_keys: Zeroizing::new(vec![7; 112]),
+            bound: vec![1, u64::MAX],
+            generation: 9,
+        }
     }
 
     #[test]
@@ -147,7 +174,10 @@ mod tests {
         let file = memfd_create("other", MemfdFlags::CLOEXEC).unwrap();
         assert!(matches!(State::unseal(file), Err(StateError::NotSealed)));
         let (socket, _) = std::os::unix::net::UnixStream::pair().unwrap();
-        assert!(matches!(State::unseal(socket.into()), Err(StateError::NotSealed)));
+        assert!(matches!(
+            State::unseal(socket.into()),
+            Err(StateError::NotSealed)
+        ));
     }
 
     #[test]
