@@ -224,7 +224,8 @@ impl Daemon {
     ) -> Result<(), StartError> {
         self.accept().await?;
         let mut reports = None;
-        if let Some((predecessor, outcome)) = predecessor {
+        if let Some((mut predecessor, outcome)) = predecessor {
+            predecessor.accepting().await;
             if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
                 listeners.iter_mut().for_each(Listener::take_over);
             }

@@ -14,6 +14,11 @@ address = "[::]:443"
 [service.echo]
 backends = ["127.0.0.1:8080"]
 
+# For clients that stay silent until the test has seen enough.
+[restart]
+deadline = "120s"
+close_timeout = "100s"
+
 # Within what every host allows.
 [limits]
 clients = 1000
