@@ -66,6 +66,8 @@ struct Client {
 pub(crate) struct Relay {
     poll: OwnedFd,
     clients: Vec<Client>,
+    /// Whose turn it is, where clients take turns. Goes on from round to round.
+    turn: usize,
     script: Script,
     /// Shared by all clients: what is received, and what is sealed.
     received: Vec<u8>,
@@ -97,6 +99,7 @@ impl Relay {
         Ok(Self {
             poll,
             clients,
+            turn: 0,
             script,
             received: vec![0; RECEIVE],
             sealed: Vec::with_capacity(RECEIVE),
@@ -118,7 +121,12 @@ impl Relay {
         let start = Instant::now();
         let mut begun = 0;
         let mut completed = 0;
-        for at in 0..round.active {
+        for position in 0..round.active {
+            let at = if round.rotate {
+                self.next_in_turn()
+            } else {
+                position
+            };
             let count = (self.script.depth as u64).min(limit - begun);
             self.clients[at].send(
                 &self.poll,
@@ -130,7 +138,6 @@ impl Relay {
             )?;
             begun += count;
         }
-        let mut next_in_turn = round.active;
         let mut last = start;
         let mut events: Vec<Event> = Vec::with_capacity(1024);
         while completed < begun {
@@ -146,16 +153,15 @@ impl Relay {
                 let (count, now) = self.receive(at)?;
                 completed += count as u64;
                 last = now;
-                if now - start >= deadline {
+                if count == 0 || now - start >= deadline {
                     continue;
                 }
                 let count = (count as u64).min(limit - begun);
                 let sender = if round.rotate {
-                    next_in_turn % self.clients.len()
+                    self.next_in_turn()
                 } else {
                     at
                 };
-                next_in_turn += 1;
                 self.clients[sender].send(
                     &self.poll,
                     sender,
@@ -174,6 +180,12 @@ impl Relay {
             p99_us: self.latencies.quantile_us(0.99),
             ..Outcome::default()
         })
+    }
+
+    fn next_in_turn(&mut self) -> usize {
+        let at = self.turn;
+        self.turn = (at + 1) % self.clients.len();
+        at
     }
 
     fn wait(&self, events: &mut Vec<Event>, missing: u64) -> Result<()> {

@@ -77,6 +77,12 @@ pub(crate) fn measure(entrant: &mut Entrant, stage: &mut Stage, options: &Option
         flatness.push(Flatness { few, many, in_turn });
     }
 
+    // However slow the machine: nobody stays silent.
+    loader.round(Round {
+        until: Until::Units(clients as u64),
+        active,
+        rotate: true,
+    })?;
     let used = house.process.settled_memory()?;
     drop(loader);
     let after = house.process.settled_memory()?;
