@@ -88,8 +88,11 @@ pub struct Process {
 pub struct Log {
     lines: Mutex<VecDeque<String>>,
     grown: Notify,
-    echo: Option<Box<dyn Fn(&str) + Send + Sync>>,
+    echo: Option<Echo>,
 }
+
+/// Takes every line as it comes.
+type Echo = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Why the daemon is not as it should be.
 #[derive(Debug, thiserror::Error)]
