@@ -40,15 +40,15 @@ impl Daemon {
             }
         };
         let what = match departure {
-            Departure::Restart => "restart",
-            Departure::Stop => "stop",
+            Departure::Restart => "to be started again",
+            Departure::Stop => "for good",
         };
-        self.notifier.stopping(&format!("stopping for a {what}"));
+        self.notifier.stopping(&format!("stopping {what}"));
         event!(
             INFO,
             message_id::STOPPING,
             baton_departure = what,
-            "stopping for a {what}"
+            "stopping {what}"
         );
         self.edge.stop_accepting().await;
         if departure == Departure::Restart

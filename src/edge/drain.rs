@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::clients::{Client, Order};
 use super::close::{CloseCode, CloseFrame};
+use super::route::Routes;
 use super::worker::Worker;
 use crate::config::{Restart, Spread};
 
@@ -64,6 +65,13 @@ impl Announcement {
         self.since + within
     }
 
+    /// How long the drain may take for clients of any service.
+    fn longest(&self, routes: &Routes) -> Duration {
+        let longest = routes.services().map(|one| one.restart.deadline).max();
+        let longest = longest.unwrap_or_default();
+        self.within.map_or(longest, |within| within.min(longest))
+    }
+
     /// When client number `place` of `count` of a service is told.
     fn turn(&self, restart: &Restart, place: usize, count: usize) -> Instant {
         if !self.paced {
@@ -101,7 +109,6 @@ pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
     for client in &clients {
         counts.entry(service(client)).or_default().1 += 1;
     }
-    let mut last = announcement.since;
     let mut turns: Vec<(Instant, Rc<Client>)> = clients
         .drain(..)
         .map(|client| {
@@ -109,7 +116,6 @@ pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
             let (place, count) = counts.entry(service(&client)).or_default();
             let turn = announcement.turn(restart, *place, *count);
             *place += 1;
-            last = last.max(announcement.deadline(restart));
             (turn, client)
         })
         .collect();
@@ -120,10 +126,7 @@ pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
         }
         client.tell(announcement.order(&client, &worker.shared.announced));
     }
-    let newcomers = announcement.since + worker.shared.limits.handshake_timeout;
-    let latest = match announcement.within {
-        Some(within) => announcement.since + within,
-        None => last.max(newcomers),
-    };
+    // Newcomers that were accepted before, and plain requests under way, have as long as clients.
+    let latest = announcement.since + announcement.longest(&worker.shared.routes.load());
     let _ = timeout_at(latest + AFTERMATH, worker.emptied()).await;
 }

@@ -10,6 +10,7 @@ use hyper::header::{
 
 use crate::config::TrustedPeer;
 
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -62,6 +63,16 @@ pub(super) fn set_websocket_upgrade(headers: &mut HeaderMap) {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
+/// HTTP/1.0 knows requests without a host, HTTP/1.1, in which they go on, does not
+/// (RFC 9112 §3.2).
+pub(super) fn set_host<'a>(headers: &mut HeaderMap, host: impl FnOnce() -> &'a str) {
+    if !headers.contains_key(HOST)
+        && let Ok(value) = HeaderValue::from_str(host())
+    {
+        headers.insert(HOST, value);
+    }
+}
+
 /// Says where the request came from. What the peer itself says about that is believed, and
 /// extended, only when it is trusted.
 pub(super) fn set_forwarded(
@@ -74,12 +85,15 @@ pub(super) fn set_forwarded(
     headers.remove(EXPECT);
     let believed = is_trusted(peer, trusted);
     if !believed {
-        for name in [
-            X_FORWARDED_FOR,
-            X_FORWARDED_PROTO,
-            X_FORWARDED_HOST,
-            FORWARDED,
-        ] {
+        let claims = |name: &HeaderName| {
+            name.as_str().starts_with("x-forwarded-") || *name == X_REAL_IP || *name == FORWARDED
+        };
+        let claimed: Vec<_> = headers
+            .keys()
+            .filter(|name| claims(name))
+            .cloned()
+            .collect();
+        for name in claimed {
             headers.remove(name);
         }
     }
@@ -148,6 +162,8 @@ mod tests {
             ("host", "example.org"),
             ("x-forwarded-for", "10.9.9.9"),
             ("x-forwarded-proto", "ftp"),
+            ("x-forwarded-port", "1"),
+            ("x-real-ip", "10.9.9.9"),
             ("forwarded", "for=10.9.9.9"),
         ]);
         set_forwarded(&mut fields, Some([192, 0, 2, 7].into()), true, &[]);

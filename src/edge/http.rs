@@ -31,6 +31,9 @@ use super::worker::{Presence, Slot, Worker};
 /// How long a backend may take from a request to the header of its answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a drain waits for the first request of a connection that was accepted before.
+const NEWCOMER_GRACE: Duration = Duration::from_secs(2);
+
 /// After how long a client that was refused may try again, in seconds.
 const RETRY_SECONDS: &str = "2";
 
@@ -50,7 +53,8 @@ pub(super) struct Connection {
     admitted: bool,
     /// Counts it among the handshakes until its first request is here.
     permit: RefCell<Option<OwnedSemaphorePermit>>,
-    answered: Cell<bool>,
+    /// A request has come.
+    asked: Cell<bool>,
 }
 
 impl Connection {
@@ -70,7 +74,7 @@ impl Connection {
             slot: RefCell::new(slot),
             presence: RefCell::new(Some(presence)),
             permit: RefCell::new(Some(permit)),
-            answered: Cell::new(false),
+            asked: Cell::new(false),
         })
     }
 
@@ -102,11 +106,8 @@ impl Connection {
         );
         let result = tokio::select! {
             result = http.as_mut() => result,
-            () = self.worker.drain_begins() => {
-                // Who has not asked yet is still answered; who has may ask the next process.
-                if self.answered.get() {
-                    http.as_mut().graceful_shutdown();
-                }
+            () = self.dismissed() => {
+                http.as_mut().graceful_shutdown();
                 http.await
             }
         };
@@ -115,6 +116,15 @@ impl Connection {
                 baton_listener = self.door.name,
                 "HTTP connection ended: {error}"
             );
+        }
+    }
+
+    /// Resolves when a drain wants the connection to end. Who has not asked yet is waited for
+    /// and still answered; who has been may ask the next process.
+    async fn dismissed(&self) {
+        self.worker.drain_begins().await;
+        if !self.asked.get() {
+            tokio::time::sleep(NEWCOMER_GRACE).await;
         }
     }
 
@@ -130,7 +140,11 @@ impl Connection {
                 return None;
             }
         };
-        match timeout_at(deadline, poll_fn(|cx| wire.poll_handshake(cx))).await {
+        let shaken = tokio::select! {
+            result = timeout_at(deadline, poll_fn(|cx| wire.poll_handshake(cx))) => result,
+            () = self.dismissed() => return None,
+        };
+        match shaken {
             Ok(Ok(())) => {
                 count(&counters.handshakes);
                 if wire.is_resumed() == Some(true) {
@@ -157,6 +171,7 @@ impl Connection {
     }
 
     async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Response<Body> {
+        self.asked.set(true);
         self.permit.take();
         let mut response = if self.admitted {
             self.forward(request).await
@@ -168,7 +183,6 @@ impl Connection {
                 .insert(CONNECTION, HeaderValue::from_static("close"));
             response
         };
-        self.answered.set(true);
         if self.worker.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             response
                 .headers_mut()
@@ -251,6 +265,7 @@ impl Connection {
         })?;
         let headers = request.headers_mut();
         forward::remove_hop_by_hop(headers);
+        forward::set_host(headers, || occupied.host());
         forward::set_forwarded(
             headers,
             self.peer,

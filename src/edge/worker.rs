@@ -33,7 +33,10 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) limits: Limits,
     pub(super) handshakes: Arc<Semaphore>,
+    /// Connections, as `limits.clients` counts them.
     clients: AtomicUsize,
+    /// Those of them that are WebSockets being relayed.
+    websockets: AtomicUsize,
     /// `limits.clients` has been reached, and it was said.
     full: AtomicBool,
     /// Numbers the announcements, so that each gets a retry delay of its own.
@@ -118,12 +121,14 @@ impl Worker {
         if let Some(announcement) = &*self.drain.borrow() {
             client.tell(announcement.order(client, &self.shared.announced));
         }
+        self.shared.websockets.fetch_add(1, Relaxed);
         self.clients.insert(Rc::clone(client))
     }
 
     /// A client's relay has ended.
     pub(super) fn left(&self, key: usize, client: &Client, ending: &Ending) {
         self.clients.remove(key);
+        self.shared.websockets.fetch_sub(1, Relaxed);
         self.shared.counters.add(ending);
         let service = &client.service().name;
         for (side, violation) in [
@@ -223,6 +228,7 @@ impl Edge {
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
             limits,
             clients: AtomicUsize::new(0),
+            websockets: AtomicUsize::new(0),
             full: AtomicBool::new(false),
             announced: AtomicU64::new(0),
         });
@@ -292,9 +298,9 @@ impl Edge {
         }
     }
 
-    /// Clients connected now, over all workers.
+    /// Clients with a WebSocket now, over all workers.
     pub fn clients(&self) -> usize {
-        self.shared.clients.load(Relaxed)
+        self.shared.websockets.load(Relaxed)
     }
 
     /// What happened since the process began.
