@@ -126,9 +126,11 @@ impl Wire {
         scratch: &mut Scratch,
     ) -> Poll<io::Result<usize>> {
         if !self.leftover.is_empty() {
-            let leftover = std::mem::take(&mut self.leftover);
-            scratch.plaintext.extend(&leftover);
-            return Poll::Ready(Ok(leftover.len()));
+            // A parser with a large buffer may have left more than fits at once.
+            let n = self.leftover.len().min(scratch.plaintext.spare().len());
+            scratch.plaintext.extend(&self.leftover[..n]);
+            self.use_leftover(n);
+            return Poll::Ready(Ok(n));
         }
         if self.tls.is_none() {
             let n = ready!(self.socket.poll_read(cx, scratch.plaintext.spare()))?;
@@ -222,6 +224,15 @@ impl Wire {
         self.socket.poll_shutdown(cx)
     }
 
+    /// Takes the first `n` bytes of the leftover away. Not allocated when nothing is left.
+    fn use_leftover(&mut self, n: usize) {
+        if n == self.leftover.len() {
+            self.leftover = Vec::new();
+        } else {
+            self.leftover.drain(..n);
+        }
+    }
+
     /// Puts back what a parser read beyond its own part.
     pub(super) fn unread(&mut self, bytes: &[u8]) {
         self.leftover.splice(0..0, bytes.iter().copied());
@@ -285,11 +296,7 @@ impl AsyncRead for Wire {
         }
         let n = wire.leftover.len().min(buffer.remaining());
         buffer.put_slice(&wire.leftover[..n]);
-        if n == wire.leftover.len() {
-            wire.leftover = Vec::new();
-        } else {
-            wire.leftover.drain(..n);
-        }
+        wire.use_leftover(n);
         Poll::Ready(Ok(()))
     }
 }
