@@ -35,7 +35,7 @@ fn forwarding_fields_are_set_and_forged_ones_dropped() {
 fn a_trusted_peer_is_believed_and_added() {
     // As it would stand in the environment of a unit.
     let world = Plan::new()
-        .variable("BATOND_LISTENER__WS__TRUSTED", "[\"127.0.0.0/8\"]")
+        .variable("BATOND_LISTENER__WS__TRUSTED", "127.0.0.0/8")
         .start();
     let mut client = world.client();
     let (request, _backend) = asked(&world, &mut client, &upgrade("/", HOST, FORGED));

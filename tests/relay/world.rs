@@ -283,6 +283,8 @@ impl World {
         let line = log.lines().find(|line| line.contains("messages discarded"));
         let line = line.unwrap_or_else(|| panic!("no report in the log:\n{log}"));
         let report = &line[line.find("told ").expect("a report")..];
+        // The fields of the journal entry follow.
+        let report = report.split(" told=").next().unwrap_or_default();
         report
             .split(", ")
             .filter_map(|part| part.rsplit_once(' '))

@@ -189,28 +189,30 @@ impl Relay {
         if self.client.close_sent {
             return;
         }
-        if self.backend.close_sent {
-            // It got the client's Close and ended without one of its own: answer for it.
-            let code = self.client_code.unwrap_or(CloseCode::GOING_AWAY);
-            self.client.send(
-                cx,
-                CloseFrame::to_client(code, "").as_bytes(),
-                &mut scratch.records,
-            );
-            self.client.close_sent = true;
-            self.stage = Stage::Finishing(Instant::now() + LINGER);
-            return;
-        }
-        self.ending.backend_lost = true;
+        self.ending.backend_lost = !self.backend.close_sent;
         if !between_frames {
             self.ending.torn = true;
             self.left_first();
             self.finish(None, cx, &mut scratch.records);
-        } else if self.is_announcing() {
+        } else if matches!(self.stage, Stage::Telling(_)) {
             self.tell(cx, &mut scratch.records);
+        } else if self.backend.close_sent {
+            self.answer_for_backend(cx, &mut scratch.records);
+            self.finish(None, cx, &mut scratch.records);
         } else {
             self.tell_at_next_frame(self.entry.lost_code(), "the backend is gone");
         }
+    }
+
+    /// Answers a client's Close that the backend has left without an answer.
+    fn answer_for_backend(&mut self, cx: &mut Context<'_>, records: &mut Records) {
+        if self.client.close_sent || !self.backend.cursor.at_frame_end() {
+            return;
+        }
+        let code = self.client_code.unwrap_or(CloseCode::GOING_AWAY);
+        let frame = CloseFrame::to_client(code, "");
+        self.client.send(cx, frame.as_bytes(), records);
+        self.client.close_sent = true;
     }
 
     /// The client's end of stream, with or without its Close before.
@@ -268,6 +270,9 @@ impl Relay {
                 }
                 if self.ending.outcome.is_some() {
                     self.ending.outcome = Some(Outcome::TimedOut);
+                }
+                if self.backend.close_sent {
+                    self.answer_for_backend(cx, &mut scratch.records);
                 }
                 self.finish(Some(CloseCode::GOING_AWAY), cx, &mut scratch.records);
                 Settled::Moved
