@@ -4,7 +4,8 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use sd_notify::NotifyState;
 use tracing::warn;
 
@@ -149,6 +151,29 @@ impl Notifier {
         self.tell(Worth::Repeated, &[NotifyState::Watchdog]);
     }
 
+    /// There is a service manager to speak to.
+    pub fn is_heard(&self) -> bool {
+        self.manager.is_some()
+    }
+
+    /// Puts a descriptor into the unit's store under a name: `FDSTORE=1`. A descriptor of the
+    /// same open file that is there already is not stored twice. Too many, or a unit without a
+    /// store, and it is dropped without a word.
+    pub fn store(&self, name: &str, descriptor: BorrowedFd<'_>) {
+        let Some(manager) = &self.manager else { return };
+        if let Err(error) = manager.send_descriptor(name, descriptor) {
+            self.complain(&error);
+        }
+    }
+
+    /// Removes every descriptor of that name from the unit's store: `FDSTOREREMOVE=1`.
+    pub fn unstore(&self, name: &str) {
+        self.tell(
+            Worth::Unique,
+            &[NotifyState::FdStoreRemove, NotifyState::FdName(name)],
+        );
+    }
+
     /// How often [`Notifier::watchdog`] is to be called: half of `WATCHDOG_USEC`, as
     /// sd_watchdog_enabled(3) advises. None: nobody waits for it.
     pub fn watchdog_interval(&self) -> Option<Duration> {
@@ -230,26 +255,36 @@ impl Manager {
     }
 
     fn send(&self, states: &[NotifyState<'_>], worth: Worth) -> io::Result<()> {
-        let mut datagram = String::new();
-        for state in states {
-            let _ = writeln!(datagram, "{state}");
-        }
+        let datagram = written(states);
+        self.patiently(worth, || self.socket.send(datagram.as_bytes()).map(drop))
+    }
+
+    fn send_descriptor(&self, name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        let datagram = written(&[NotifyState::FdStore, NotifyState::FdName(name)]);
+        self.patiently(Worth::Unique, || {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            let descriptors = [descriptor];
+            control.push(SendAncillaryMessage::ScmRights(&descriptors));
+            let message = [IoSlice::new(datagram.as_bytes())];
+            sendmsg(&self.socket, &message, &mut control, SendFlags::NOSIGNAL)?;
+            Ok(())
+        })
+    }
+
+    fn patiently(&self, worth: Worth, send: impl Fn() -> io::Result<()>) -> io::Result<()> {
         // Connecting each time survives a service manager that made its socket anew.
         self.socket.connect_addr(&self.address)?;
-        let sent = self.socket.send(datagram.as_bytes());
-        match sent {
+        match send() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && worth == Worth::Unique => {
                 poll(
                     &mut [PollFd::new(&self.socket, PollFlags::OUT)],
                     Some(&PATIENCE),
                 )?;
-                self.socket.send(datagram.as_bytes())?;
+                send()
             }
-            sent => {
-                sent?;
-            }
+            sent => sent,
         }
-        Ok(())
     }
 }
 
@@ -298,4 +333,13 @@ fn take_env() -> (Option<OsString>, Option<Duration>) {
         env::remove_var(NOTIFY_SOCKET);
         (path, sd_notify::watchdog_enabled_and_unset_env())
     }
+}
+
+/// The datagram: an assignment a line.
+fn written(states: &[NotifyState<'_>]) -> String {
+    let mut datagram = String::new();
+    for state in states {
+        let _ = writeln!(datagram, "{state}");
+    }
+    datagram
 }

@@ -10,6 +10,7 @@ use crate::edge::listener::{Listener, OfferedSocket};
 use crate::event;
 use crate::restart::handoff::{self, HandoffError, Launch, Offer, Successor};
 use crate::restart::lifecycle::Event;
+use crate::restart::state::State;
 
 /// How long a successor may take until it is ready.
 const SUCCESSOR_DEADLINE: Duration = Duration::from_secs(30);
@@ -29,11 +30,16 @@ impl Daemon {
             environment: self.notifier.environment_for_successor(),
         };
         let listeners = Rc::clone(&self.listeners);
+        let state = State {
+            ticket_keys: self.tickets.carry(),
+            ..self.state.clone()
+        }
+        .encode();
         Box::pin(async move {
             let offered: Vec<OfferedSocket<'_>> = listeners.iter().map(Listener::offer).collect();
             let offer = Offer {
                 listeners: &offered,
-                state: &[],
+                state: &state,
             };
             handoff::prepare(&launch, offer, SUCCESSOR_DEADLINE).await
         })

@@ -51,6 +51,13 @@ impl Daemon {
             "stopping for a {what}"
         );
         self.edge.stop_accepting().await;
+        if departure == Departure::Restart
+            && self.notifier.is_heard()
+            && let Some(listeners) = Rc::get_mut(&mut self.listeners)
+        {
+            // The next process gets the sockets from the store, and clients need their files.
+            listeners.iter_mut().for_each(Listener::hand_on);
+        }
         self.listeners = Rc::default();
         departure
     }

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -14,19 +15,22 @@ use super::args::RunArgs;
 use super::inherited::{self, Inherited};
 use super::leave::ASK_DEADLINE;
 use super::setup::{self, StartError};
+use crate::certificate::ticket::TicketKeys;
 use crate::config::{self, Source};
 use crate::control::message_id;
 use crate::control::notify::Notifier;
 use crate::control::signals::{Signal, Signals};
 use crate::control::systemd1::Systemd;
-use crate::edge::listener::{Listener, PassedSocket};
+use crate::edge::listener::Listener;
 use crate::edge::route::Routes;
 use crate::edge::{Departure, Door, Edge};
 use crate::event;
+use crate::restart::fdstore::{self, Restored};
 use crate::restart::handoff::{
-    self, Departing, Handed, HandoffError, Outcome, Predecessor, Progress, Successor,
+    self, Departing, HandoffError, Outcome, Predecessor, Progress, Successor,
 };
 use crate::restart::lifecycle::{Action, Event, Phase};
+use crate::restart::state::State;
 
 /// How long a predecessor may take to pass everything on.
 const RECEIVE_DEADLINE: Duration = Duration::from_secs(30);
@@ -74,14 +78,22 @@ async fn run(
         env!("CARGO_PKG_VERSION")
     );
     let Some(channel) = channel else {
-        let daemon = Daemon::open(args, arguments, inherited, Vec::new(), notifier).await?;
+        let restored = fdstore::restore(inherited.sockets);
+        let daemon = Daemon::open(args, arguments, restored, notifier).await?;
         return daemon.serve(None).await;
     };
     let (mut predecessor, handed) = handoff::receive(channel, RECEIVE_DEADLINE)
         .await
         .map_err(|source| StartError::Handoff { source })?;
-    let Handed { listeners, .. } = handed;
-    match Daemon::open(args, arguments, inherited, listeners, notifier).await {
+    let restored = Restored {
+        from_units: inherited.sockets,
+        stored: handed.listeners,
+        state: State::decode(&handed.state).unwrap_or_else(|error| {
+            tracing::warn!("what the predecessor left cannot be used: {error}");
+            State::default()
+        }),
+    };
+    match Daemon::open(args, arguments, restored, notifier).await {
         Err(error) => {
             predecessor.failed(&error.to_string()).await;
             Err(error)
@@ -109,6 +121,11 @@ pub(super) struct Daemon {
     pub(super) program: PathBuf,
     pub(super) notifier: Notifier,
     pub(super) doors: Vec<Door>,
+    pub(super) tickets: Arc<TicketKeys>,
+    /// As it was stored last, or came with the handoff.
+    pub(super) state: State,
+    /// Names under which sockets may be stored that nobody claimed.
+    gone: Vec<String>,
     pub(super) listeners: Rc<Vec<Listener>>,
     pub(super) edge: Rc<Edge>,
     pub(super) signals: Signals,
@@ -127,16 +144,23 @@ impl Daemon {
     async fn open(
         args: RunArgs,
         arguments: Vec<OsString>,
-        inherited: Inherited,
-        handed: Vec<PassedSocket>,
+        restored: Restored,
         notifier: Notifier,
     ) -> Result<Self, StartError> {
+        let Restored {
+            from_units,
+            stored,
+            state,
+        } = restored;
         let system = |doing| move |source| StartError::System { doing, source };
         let source = Source::from_process(Some(args.config.clone()));
         let config = config::load(&source).map_err(|problems| StartError::Config { problems })?;
         setup::raise_descriptor_limit(config.limits.clients);
-        let doors = setup::doors(&config)?;
-        let listeners = setup::listeners(&config, inherited, handed)?;
+        let tickets = TicketKeys::take_over(&state.ticket_keys)
+            .map_err(|source| StartError::Tickets { source })?;
+        let tickets = Arc::new(tickets);
+        let doors = setup::doors(&config, &tickets)?;
+        let (listeners, gone) = setup::listeners(&config, from_units, stored)?;
         let signals = Signals::new().map_err(system("take over the signals"))?;
         let program = std::env::current_exe().map_err(system("find the own program"))?;
         let routes = Routes::new(&config.services);
@@ -157,6 +181,9 @@ impl Daemon {
             program,
             notifier,
             doors,
+            tickets,
+            state,
+            gone,
             listeners: Rc::new(listeners),
             edge: Rc::new(edge),
             signals,
@@ -197,7 +224,8 @@ impl Daemon {
     ) -> Result<(), StartError> {
         self.accept().await?;
         let mut reports = None;
-        if let Some((predecessor, outcome)) = predecessor {
+        if let Some((mut predecessor, outcome)) = predecessor {
+            predecessor.accepting().await;
             if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
                 listeners.iter_mut().for_each(Listener::take_over);
             }
@@ -221,8 +249,25 @@ impl Daemon {
             "ready: {} listening sockets",
             self.listeners.len()
         );
+        self.state.ticket_keys = self.tickets.carry();
+        fdstore::store(&self.notifier, &self.listeners, &self.gone, &mut self.state);
         self.control(reports).await;
         Ok(())
+    }
+
+    /// Looks whether a new ticket key is due; the next process gets it, too.
+    fn rotate_tickets(&mut self) {
+        match self.tickets.rotate_if_due() {
+            Ok(false) => {}
+            Ok(true) => {
+                self.state.ticket_keys = self.tickets.carry();
+                // After a handover the successor speaks to systemd.
+                if self.phase.accepts() {
+                    fdstore::store_state(&self.notifier, &mut self.state);
+                }
+            }
+            Err(error) => tracing::error!("{error}"),
+        }
     }
 
     async fn control(&mut self, mut predecessor: Option<Predecessor>) {
@@ -250,6 +295,7 @@ impl Daemon {
                 }
                 _ = tick.tick() => {
                     self.tell_status().await;
+                    self.rotate_tickets();
                     None
                 }
                 () = due(&mut watchdog), if answering.is_none() => {

@@ -1,15 +1,17 @@
 //! What must be in place before the daemon serves.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::ServerConfig;
 
 use super::exit;
-use super::inherited::{Inherited, InheritedError};
+use super::inherited::InheritedError;
 use crate::certificate::load::{self, LoadError};
 use crate::certificate::resolver::{Resolver, server_config};
+use crate::certificate::ticket::{NoRandomness, TicketKeys};
 use crate::config::{Config, ListenerConfig, Problems};
 use crate::control::message_id;
 use crate::edge::Door;
@@ -31,6 +33,8 @@ pub(super) enum StartError {
     Certificate { name: String, source: LoadError },
     #[error("cannot set up TLS: {source}")]
     Tls { source: rustls::Error },
+    #[error("{source}")]
+    Tickets { source: NoRandomness },
     #[error("{source}")]
     Listen { source: ListenError },
     #[error("{source}")]
@@ -62,14 +66,14 @@ impl StartError {
 }
 
 /// What every connection of each listener has in common, in the order of the configuration.
-pub(super) fn doors(config: &Config) -> Result<Vec<Door>, StartError> {
+pub(super) fn doors(config: &Config, tickets: &Arc<TicketKeys>) -> Result<Vec<Door>, StartError> {
     config
         .listeners
         .iter()
         .map(|listener| {
             Ok(Door {
                 name: listener.name.clone(),
-                tls: tls(config, listener)?,
+                tls: tls(config, listener, tickets)?,
                 trusted: listener.trusted.clone(),
             })
         })
@@ -79,6 +83,7 @@ pub(super) fn doors(config: &Config) -> Result<Vec<Door>, StartError> {
 fn tls(
     config: &Config,
     listener: &ListenerConfig,
+    tickets: &Arc<TicketKeys>,
 ) -> Result<Option<Arc<ServerConfig>>, StartError> {
     let mut certificates = Vec::new();
     for name in &listener.certificates {
@@ -93,7 +98,7 @@ fn tls(
     }
     match Resolver::new(&certificates) {
         None => Ok(None),
-        Some(resolver) => server_config(resolver)
+        Some(resolver) => server_config(resolver, Arc::clone(tickets))
             .map(Some)
             .map_err(|source| StartError::Tls { source }),
     }
@@ -126,12 +131,13 @@ pub(super) fn raise_descriptor_limit(clients: usize) {
 }
 
 /// Opens every listener of the configuration, on a socket that was passed in where there is one.
+/// Also gives the names of those that nobody claims.
 pub(super) fn listeners(
     config: &Config,
-    inherited: Inherited,
-    handed: Vec<PassedSocket>,
-) -> Result<Vec<Listener>, StartError> {
-    let opened = listener::open_all(&config.listeners, inherited.sockets, handed)
+    from_units: Vec<(String, OwnedFd)>,
+    passed: Vec<PassedSocket>,
+) -> Result<(Vec<Listener>, Vec<String>), StartError> {
+    let opened = listener::open_all(&config.listeners, from_units, passed)
         .map_err(|source| StartError::Listen { source })?;
     for listener in &opened.listeners {
         let (name, address) = (listener.name(), listener.address());
@@ -158,5 +164,6 @@ pub(super) fn listeners(
     for (name, _) in &opened.unclaimed {
         tracing::warn!("a socket named {name:?} was passed in that no listener claims: closed");
     }
-    Ok(opened.listeners)
+    let gone = opened.unclaimed.into_iter().map(|(name, _)| name).collect();
+    Ok((opened.listeners, gone))
 }

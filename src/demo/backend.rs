@@ -77,9 +77,8 @@ async fn echo(stream: TcpStream, received: Arc<AtomicU64>) {
     while let Some(Ok(message)) = socket.next().await {
         if message.is_text() || message.is_binary() {
             received.fetch_add(1, Relaxed);
-            if socket.send(message).await.is_err() {
-                return;
-            }
+            // Whoever does not listen any more may still have said something: read on.
+            let _ = socket.send(message).await;
         }
     }
 }

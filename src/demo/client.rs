@@ -75,13 +75,6 @@ pub enum End {
     },
 }
 
-impl Visit {
-    /// Messages for which no echo came.
-    pub fn missing(&self) -> u64 {
-        self.unanswered + self.crossed
-    }
-}
-
 /// The life of a client, until the crowd is dismissed or it cannot go on.
 pub(super) async fn live(mut member: Member) -> Story {
     let mut story = Story::default();

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{env, fmt, fs, thread};
@@ -20,6 +21,8 @@ use socket2::{Domain, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixDatagram;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
 
 /// Connections that may wait until somebody accepts them; what batond itself asks for.
 const BACKLOG: i32 = 4_096;
@@ -61,9 +64,17 @@ pub struct Launch<'a> {
 pub struct Daemon {
     child: Child,
     process: Process,
-    notifications: UnixDatagram,
+    said: watch::Receiver<Said>,
+    listening: AbortHandle,
     notification_path: PathBuf,
     log: Arc<Log>,
+}
+
+/// What has come over the notification socket.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    ready: bool,
+    main_pid: Option<Pid>,
 }
 
 /// A process, known by its pidfd.
@@ -76,8 +87,12 @@ pub struct Process {
 #[derive(Default)]
 pub struct Log {
     lines: Mutex<VecDeque<String>>,
-    echo: Option<Box<dyn Fn(&str) + Send + Sync>>,
+    grown: Notify,
+    echo: Option<Echo>,
 }
+
+/// Takes every line as it comes.
+type Echo = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Why the daemon is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -145,10 +160,12 @@ impl Daemon {
             failed("watch batond")(error)
         })?;
         let stderr = child.stderr.take();
+        let (sender, said) = watch::channel(Said::default());
         let daemon = Self {
             child,
             process,
-            notifications,
+            said,
+            listening: tokio::spawn(listen(notifications, sender)).abort_handle(),
             notification_path,
             log: Arc::clone(&log),
         };
@@ -180,8 +197,7 @@ impl Daemon {
     /// # Errors
     /// It ended instead.
     pub async fn ready(&mut self) -> Result<(), DaemonError> {
-        self.notification("it was ready", |line| (line == "READY=1").then_some(()))
-            .await
+        self.said("it was ready", |said| said.ready).await.map(drop)
     }
 
     /// Waits until it names a successor as the main process.
@@ -189,42 +205,28 @@ impl Daemon {
     /// # Errors
     /// It ended instead, or the successor did at once.
     pub async fn successor(&mut self) -> Result<Process, DaemonError> {
-        let pid = self
-            .notification("its successor was ready", |line| {
-                Pid::from_raw(line.strip_prefix("MAINPID=")?.parse().ok()?)
-            })
+        let said = self
+            .said("its successor was ready", |said| said.main_pid.is_some())
             .await?;
-        Process::of(pid).map_err(|error| DaemonError::Io {
+        let process = said.main_pid.map_or(Err(Errno::SRCH.into()), Process::of);
+        process.map_err(|error| DaemonError::Io {
             doing: "watch the successor",
             error,
         })
     }
 
-    async fn notification<T>(
+    async fn said(
         &mut self,
         before: &'static str,
-        find: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, DaemonError> {
-        let mut buffer = [0; NOTIFICATION_MAX];
-        loop {
-            let n = tokio::select! {
-                biased;
-                received = self.notifications.recv(&mut buffer) => {
-                    received.map_err(|error| DaemonError::Io {
-                        doing: "hear from batond",
-                        error,
-                    })?
-                }
-                () = self.process.ended() => {
-                    let exit = self.ended().await?;
-                    return Err(DaemonError::Ended { before, exit });
-                }
-            };
-            let datagram = String::from_utf8_lossy(&buffer[..n]);
-            if let Some(found) = datagram.lines().find_map(&find) {
-                return Ok(found);
-            }
+        enough: impl FnMut(&Said) -> bool,
+    ) -> Result<Said, DaemonError> {
+        tokio::select! {
+            biased;
+            Ok(said) = self.said.wait_for(enough) => return Ok(*said),
+            () = self.process.ended() => {}
         }
+        let exit = self.ended().await?;
+        Err(DaemonError::Ended { before, exit })
     }
 
     /// Waits until the first process has ended.
@@ -244,6 +246,23 @@ impl Daemon {
                 doing: "learn how batond ended",
                 error: error.into(),
             }),
+        }
+    }
+}
+
+/// Takes every notification, as systemd would: a full queue keeps the sender waiting.
+async fn listen(socket: UnixDatagram, said: watch::Sender<Said>) {
+    let mut buffer = [0; NOTIFICATION_MAX];
+    while let Ok(n) = socket.recv(&mut buffer).await {
+        for line in String::from_utf8_lossy(&buffer[..n]).lines() {
+            match line.split_once('=') {
+                Some(("READY", "1")) => said.send_modify(|said| said.ready = true),
+                Some(("MAINPID", pid)) => {
+                    let pid = pid.parse().ok().and_then(Pid::from_raw);
+                    said.send_modify(|said| said.main_pid = pid);
+                }
+                _ => {}
+            }
         }
     }
 }
@@ -313,8 +332,8 @@ impl Log {
     /// A log whose lines are also given to `echo` as they come.
     pub fn followed(echo: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self {
-            lines: Mutex::default(),
             echo: Some(Box::new(echo)),
+            ..Self::default()
         }
     }
 
@@ -326,13 +345,25 @@ impl Log {
     }
 
     /// The values of a field in all lines that have it: `discarded=0`.
-    pub fn field(&self, name: &str) -> Vec<u64> {
+    fn field(&self, name: &str) -> Vec<u64> {
         let field = format!("{name}=");
         self.lines()
             .iter()
             .flat_map(|line| line.split(' '))
             .filter_map(|word| word.strip_prefix(field.as_str())?.parse().ok())
             .collect()
+    }
+
+    /// The value of a field in the first line that has it; waits for that line.
+    pub async fn first(&self, name: &str) -> u64 {
+        loop {
+            let mut grown = pin!(self.grown.notified());
+            grown.as_mut().enable();
+            match self.field(name).first() {
+                Some(value) => return *value,
+                None => grown.await,
+            }
+        }
     }
 
     fn push(&self, line: String) {
@@ -344,6 +375,7 @@ impl Log {
             lines.pop_front();
         }
         lines.push_back(line);
+        self.grown.notify_waiters();
     }
 
     fn lines(&self) -> MutexGuard<'_, VecDeque<String>> {
@@ -370,6 +402,7 @@ impl fmt::Display for Exit {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        self.listening.abort();
         // The group still has its number: its first process, though it may have ended, has not
         // been waited for.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);

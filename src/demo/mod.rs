@@ -45,7 +45,14 @@ const CLIENTS: usize = 500;
 
 /// What the demo's batond does at a restart: everyone is told at once, and is to come back
 /// within four seconds.
-const SETTINGS: &str = "[restart]\nretry = \"1s-4s\"\nspread = \"0s\"\n";
+const SETTINGS: &str = "
+[restart]
+retry = \"1s-4s\"
+spread = \"0s\"
+
+[limits]
+clients = 8000
+";
 
 /// Each client sends a message so often.
 const MESSAGE_EVERY: Duration = Duration::from_millis(250);
@@ -237,7 +244,7 @@ async fn perform(args: &DemoArgs, display: &Display, log: Arc<Log>) -> Result<Re
         stories: &stories,
         probes: &probes,
         received: stage.backend.received(),
-        discarded: daemon.log().field("discarded").first().copied(),
+        discarded: timeout(STEP, daemon.log().first("discarded")).await.ok(),
         exit: restarted.exit,
     };
     let mut timeline = restarted.timeline;

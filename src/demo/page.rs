@@ -7,97 +7,104 @@ use super::report::Report;
 const LABEL: usize = 44;
 const NUMBER: usize = 9;
 
-/// What a number should be.
-enum Should {
-    Be(u64),
-    /// Nothing is promised of it.
-    Tell,
+/// Lines of the page as they are made.
+struct Page {
+    paint: Paint,
+    text: String,
 }
 
 /// The whole page, ending in a newline.
 pub(super) fn page(report: &Report, paint: Paint) -> String {
-    let Report {
-        newcomers,
-        messages,
-        ..
-    } = report;
-    let clients = report.clients as u64;
-    let row = |label: &str, number: usize, should| row(paint, label, number as u64, should);
-    let message_row = |label: &str, number, should| self::row(paint, label, number, should);
-    let mut lines = vec![String::new(), paint.heading("Timeline")];
-    lines.extend(report.timeline.to_string().lines().map(str::to_owned));
-    lines.extend([
-        String::new(),
-        paint.heading("Clients"),
-        row("took part", report.clients, Should::Tell),
-        row("told 1012", report.told, Should::Be(clients)),
-        row(
-            "closed cleanly (Close, reply, end of TLS)",
-            report.closed_cleanly,
-            Should::Be(clients),
-        ),
-        row(
-            "back within 5 s of their Close",
-            report.back_in_time,
-            Should::Be(clients),
-        ),
-        row("cut without a Close (1006)", report.cut, Should::Be(0)),
-        String::new(),
-        paint.heading("New connections meanwhile"),
-        row("made", newcomers.connections, Should::Tell),
-        row("refused", newcomers.refused, Should::Be(0)),
-        row("reset", newcomers.reset, Should::Be(0)),
-        row("not served", newcomers.failed, Should::Be(0)),
-        format!(
-            "  {:<LABEL$}{:>NUMBER$} ms",
-            "longest wait for a WebSocket", newcomers.longest_wait_ms
-        ),
-        String::new(),
-        paint.heading("Messages"),
-        message_row("sent", messages.sent, Should::Tell),
-        message_row("echoed", messages.echoed, Should::Tell),
-        message_row(
-            "not delivered to the backend",
-            messages.undelivered,
-            Should::Be(0),
-        ),
-        message_row(
-            "echo owed before the Close, and lost",
-            messages.lost,
-            Should::Be(0),
-        ),
-        message_row(
-            "sent so late that they crossed the Close",
-            messages.crossed,
-            Should::Tell,
-        ),
-        String::new(),
-    ]);
-    if report.broken.is_empty() {
-        lines.push(paint.good("Every promise held."));
-    } else {
-        lines.push(paint.bad("Not every promise held:"));
-        lines.extend(
-            report
-                .broken
-                .iter()
-                .map(|what| format!("  {} {what}", paint.bad("✗"))),
-        );
-    }
-    lines.extend([
-        String::new(),
-        "Next: put batond in front of your own service. README.md has a configuration".to_owned(),
-        "of five lines; `batond check --config FILE` says whether yours is right.".to_owned(),
-        String::new(),
-    ]);
-    lines.join("\n")
+    let mut page = Page {
+        paint,
+        text: String::new(),
+    };
+    let all = report.clients;
+    page.heading("Timeline");
+    page.text.push_str(&report.timeline.to_string());
+
+    page.heading("Clients");
+    page.tell("took part", report.clients);
+    page.promise("told 1012", report.told, all);
+    let closed = "closed cleanly: Close, reply, end of TLS";
+    page.promise(closed, report.closed_cleanly, all);
+    page.promise("back within 5 s of their Close", report.back_in_time, all);
+    page.promise("cut without a Close (1006)", report.cut, 0);
+
+    let newcomers = &report.newcomers;
+    page.heading("New connections meanwhile");
+    page.tell("made", newcomers.connections);
+    page.promise("refused", newcomers.refused, 0);
+    page.promise("reset", newcomers.reset, 0);
+    page.promise("not served", newcomers.failed, 0);
+    page.tell(
+        "longest wait for a WebSocket, ms",
+        newcomers.longest_wait_ms,
+    );
+
+    let messages = &report.messages;
+    page.heading("Messages");
+    page.tell("sent", messages.sent);
+    page.tell("echoed", messages.echoed);
+    page.promise("not delivered to the backend", messages.undelivered, 0);
+    page.promise(
+        "echo at batond before the Close, and lost",
+        messages.lost,
+        0,
+    );
+    page.tell(
+        "echo at batond only after the Close",
+        messages.answered_late,
+    );
+    page.tell(
+        "sent when the Close had arrived already",
+        messages.sent_late,
+    );
+
+    page.verdict(&report.broken);
+    page.line("");
+    page.line("Next: put batond in front of your own service. README.md has a configuration");
+    page.line("of a few lines; `batond check --config FILE` says whether yours is right.");
+    page.text
 }
 
-fn row(paint: Paint, label: &str, number: u64, should: Should) -> String {
-    let mark = match should {
-        Should::Tell => String::new(),
-        Should::Be(right) if right == number => format!("  {}", paint.good("✓")),
-        Should::Be(_) => format!("  {}", paint.bad("✗")),
-    };
-    format!("  {label:<LABEL$}{number:>NUMBER$}{mark}")
+impl Page {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    fn heading(&mut self, heading: &str) {
+        self.line("");
+        self.line(&self.paint.heading(heading));
+    }
+
+    /// A number of which nothing is promised.
+    fn tell(&mut self, label: &str, number: impl TryInto<u64>) {
+        let number = number.try_into().unwrap_or(u64::MAX);
+        self.line(&format!("  {label:<LABEL$}{number:>NUMBER$}"));
+    }
+
+    /// A number that is promised to be `right`.
+    fn promise<N: TryInto<u64> + PartialEq>(&mut self, label: &str, number: N, right: N) {
+        let mark = if number == right {
+            self.paint.good("✓")
+        } else {
+            self.paint.bad("✗")
+        };
+        let number = number.try_into().unwrap_or(u64::MAX);
+        self.line(&format!("  {label:<LABEL$}{number:>NUMBER$}  {mark}"));
+    }
+
+    fn verdict(&mut self, broken: &[String]) {
+        self.line("");
+        if broken.is_empty() {
+            self.line(&self.paint.good("Every promise held."));
+            return;
+        }
+        self.line(&self.paint.bad("Not every promise held:"));
+        for what in broken {
+            self.line(&format!("  {} {what}", self.paint.bad("✗")));
+        }
+    }
 }

@@ -28,6 +28,7 @@ pub struct Plan {
 /// Newcomers on a thread of their own. Dropping it ends them.
 pub struct Prober {
     stop: watch::Sender<bool>,
+    finished: watch::Receiver<usize>,
     thread: EventLoop<Vec<Probe>>,
 }
 
@@ -64,8 +65,10 @@ impl Prober {
     /// When no thread is to be had.
     pub fn start(plan: Plan) -> io::Result<Self> {
         let (stop, mut stopped) = watch::channel(false);
+        let (count, finished) = watch::channel(0);
         let thread = EventLoop::start("newcomers", move || async move {
             let plan = Arc::new(plan);
+            let count = Arc::new(count);
             let mut ticks = interval(plan.every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             let mut probes = JoinSet::new();
@@ -74,8 +77,12 @@ impl Prober {
                     // An error says that the prober was dropped, and then this ends anyway.
                     _ = stopped.wait_for(|stopped| *stopped) => break,
                     _ = ticks.tick() => {
-                        let plan = Arc::clone(&plan);
-                        probes.spawn_local(async move { probe(&plan).await });
+                        let (plan, count) = (Arc::clone(&plan), Arc::clone(&count));
+                        probes.spawn_local(async move {
+                            let probe = probe(&plan).await;
+                            count.send_modify(|count| *count += 1);
+                            probe
+                        });
                     }
                 }
             }
@@ -83,7 +90,17 @@ impl Prober {
             probes.sort_by_key(|probe| probe.began);
             probes
         })?;
-        Ok(Self { stop, thread })
+        Ok(Self {
+            stop,
+            finished,
+            thread,
+        })
+    }
+
+    /// Waits until so many have come and gone. No deadline: that is the caller's.
+    pub async fn until(&mut self, count: usize) {
+        // An error says that no more come.
+        let _ = self.finished.wait_for(|finished| *finished >= count).await;
     }
 
     /// No more newcomers; waits for those under way, and returns all.

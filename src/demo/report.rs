@@ -82,9 +82,10 @@ pub struct Messages {
     pub undelivered: u64,
     /// Echoes that had reached batond before its Close, and did not reach the client.
     pub lost: u64,
-    /// Messages that met the Close on their way, or whose echo did: unanswered, and counted by
-    /// batond.
-    pub crossed: u64,
+    /// Echoes that reached batond after its Close, by its own count: nothing may follow a Close.
+    pub answered_late: u64,
+    /// Messages that were sent when the Close was at the client already, and unanswered.
+    pub sent_late: u64,
 }
 
 impl Report {
@@ -209,16 +210,19 @@ impl Newcomers {
 impl Messages {
     fn new(facts: &Facts<'_>) -> Self {
         let mut messages = Self::default();
-        let mut missing = 0;
+        let mut unanswered = 0;
         for visit in facts.stories.iter().flat_map(|story| &story.visits) {
             messages.sent += visit.sent;
             messages.echoed += visit.echoed;
             messages.wrong += visit.wrong;
-            messages.crossed += visit.crossed;
-            missing += visit.missing();
+            messages.sent_late += visit.crossed;
+            unanswered += visit.unanswered;
         }
         messages.undelivered = messages.sent.saturating_sub(facts.received);
-        messages.lost = missing.saturating_sub(facts.discarded.unwrap_or(0));
+        // What batond has counted, and could not deliver, are the echoes of both kinds.
+        let too_late = facts.discarded.unwrap_or(0);
+        messages.lost = (unanswered + messages.sent_late).saturating_sub(too_late);
+        messages.answered_late = unanswered.saturating_sub(messages.lost);
         messages
     }
 }

@@ -29,11 +29,16 @@ pub struct Timeline {
 impl Timeline {
     /// It begins now, with what was asked for.
     pub fn begin(what: &str) -> Self {
+        Self::begin_at(Instant::now(), what)
+    }
+
+    /// It began at that moment, with what was asked for.
+    pub fn begin_at(start: Instant, what: &str) -> Self {
         let mut timeline = Self {
-            start: Instant::now(),
+            start,
             moments: Vec::new(),
         };
-        timeline.add(timeline.start, what);
+        timeline.add(start, what);
         timeline
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::clients::{Client, Order};
-use super::close::{CloseCode, CloseFrame, REASON_MAX};
+use super::close::{CloseCode, CloseFrame};
 use super::worker::Worker;
 use crate::config::{Restart, Spread};
 
@@ -80,22 +80,16 @@ impl Announcement {
     }
 }
 
-/// `service restart; retry in 2.4s`. The delays follow each other in golden-ratio steps, which
-/// keeps any number of them evenly spread over the span.
+/// The delays follow each other in golden-ratio steps, which keeps any number of them evenly
+/// spread over the span.
 fn restart_reason(restart: &Restart, announced: &AtomicU64) -> String {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let Some(retry) = &restart.retry else {
-        return restart.reason.clone();
-    };
-    let place = (announced.fetch_add(1, Relaxed) as f64 * GOLDEN).fract();
-    let span = retry.end().saturating_sub(*retry.start());
-    let delay = retry.start().as_secs_f64() + span.as_secs_f64() * place;
-    let reason = format!("{}; retry in {delay:.1}s", restart.reason);
-    if reason.len() > REASON_MAX {
-        restart.reason.clone()
-    } else {
-        reason
-    }
+    let delay = restart.retry.as_ref().map(|retry| {
+        let place = (announced.fetch_add(1, Relaxed) as f64 * GOLDEN).fract();
+        let span = retry.end().saturating_sub(*retry.start());
+        *retry.start() + span.mul_f64(place)
+    });
+    restart.reason_with(delay)
 }
 
 /// Tells every client of `worker` in turn, and waits until all connections have ended or the

@@ -110,6 +110,8 @@ function serve(client, request, direct) {
   // Before the library sees the bytes: it may hand a message over while it reads them.
   request.socket.prependListener("data", (chunk) => frames.push(chunk));
   client.direct = direct;
+  // A client that breaks the protocol ends its own connection and nothing else.
+  client.on("error", () => {});
   const id = locate(request).searchParams.get("id");
   client.on("close", (code, reason) => id && closing(id).resolve({ code, reason: reason.toString() }));
   client.on("message", (data, binary) => {

@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::support::PATIENCE;
 use super::support::output::Output;
+use super::support::process::Process;
 
 /// Whose WebSocket is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +65,12 @@ pub(crate) fn application(argument: &Value) -> Command {
     command
 }
 
-/// A running program. It is killed when this is dropped; if the test failed, what it wrote to
-/// standard error is printed.
+/// A running program. When this is dropped, its standard input ends and it must end too, so that
+/// it can clean up; if the test failed, it is killed, and what it wrote to standard error is
+/// printed.
 pub(crate) struct Program {
     name: String,
     child: Child,
-    input: ChildStdin,
     lines: Receiver<String>,
     errors: Output,
 }
@@ -87,7 +88,6 @@ impl Program {
         });
         // The command holds an end of the pipe: let go of it.
         drop(command);
-        let input = child.stdin.take().expect("standard input is a pipe");
         let output = child.stdout.take().expect("standard output is a pipe");
         let (sender, lines) = sync_channel(64);
         thread::spawn(move || {
@@ -100,7 +100,6 @@ impl Program {
         Self {
             name: name.to_owned(),
             child,
-            input,
             lines,
             errors,
         }
@@ -131,15 +130,22 @@ impl Program {
 
     /// Writes a line to its standard input.
     pub(crate) fn tell(&mut self, line: &str) {
-        writeln!(self.input, "{line}")
+        let input = self.child.stdin.as_mut().expect("standard input is a pipe");
+        writeln!(input, "{line}")
             .unwrap_or_else(|error| panic!("cannot write to {}: {error}", self.name));
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It has ended already, or it is of no more use.
-        drop(self.child.kill());
+        if thread::panicking() {
+            drop(self.child.kill());
+        } else {
+            drop(self.child.stdin.take());
+            Process::open(self.child.id())
+                .expect("a child is there")
+                .wait_gone();
+        }
         drop(self.child.wait());
         if thread::panicking() {
             eprintln!("--- {} wrote:\n{}", self.name, self.errors.text());

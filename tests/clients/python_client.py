@@ -21,6 +21,7 @@ from websockets.frames import Frame
 ARGUMENT = json.loads(sys.argv[1])
 TRUST = ssl.create_default_context(cafile=ARGUMENT["ca"])
 HERE = Path(__file__).parent
+PATIENCE = 60  # seconds; bounds a hang on a busy machine, measures nothing
 
 
 class Chat(ClientConnection):
@@ -56,7 +57,7 @@ class Chat(ClientConnection):
 
 
 def chat(url, path="/ws", **options):
-    defaults = {"compression": None, "max_size": None, "proxy": None}
+    defaults = {"compression": None, "max_size": None, "proxy": None, "open_timeout": PATIENCE}
     return connect(
         url.replace("https", "wss", 1) + path,
         ssl=TRUST,
@@ -72,11 +73,11 @@ class Pages(http.client.HTTPSConnection):
     def __init__(self, url):
         self.where = urlsplit(url)
         self.connects = 0
-        super().__init__(self.where.hostname, self.where.port, context=TRUST, timeout=30)
+        super().__init__(self.where.hostname, self.where.port, context=TRUST, timeout=PATIENCE)
 
     def connect(self):
         self.connects += 1
-        stream = socket.create_connection((ARGUMENT["address"], self.port), timeout=30)
+        stream = socket.create_connection((ARGUMENT["address"], self.port), timeout=PATIENCE)
         self.sock = TRUST.wrap_socket(stream, server_hostname=self.host)
 
     def ask(self, method, path, body=None, headers=None):

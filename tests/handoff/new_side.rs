@@ -8,7 +8,7 @@ use batond::restart::handoff::message::{DecodeError, ListenerName, Message, VERS
 use batond::restart::handoff::{
     Cause, HandoffError, MAX_LISTENERS, Outcome, Predecessor, Step, receive,
 };
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, socketpair};
 
 use crate::LONG;
 use crate::unruly::{hear, send, send_with};
@@ -205,6 +205,19 @@ pub(crate) async fn what_the_predecessor_said_last_decides_who_serves() {
         drop(old);
         assert_eq!(predecessor.committed().await, outcome, "{last:?}");
     }
+}
+
+pub(crate) async fn the_predecessor_is_told_when_somebody_accepts_and_not_before() {
+    let (mut predecessor, old) = received().await;
+    predecessor.ready().await.unwrap();
+    assert_eq!(hear(&old), Some(Message::Ready));
+    send(&old, &Message::Commit.encode());
+    assert_eq!(predecessor.committed().await, Outcome::Committed);
+    let mut nothing = [0; 1];
+    let heard = rustix::net::recv(&old, &mut nothing[..], RecvFlags::DONTWAIT);
+    assert!(matches!(heard, Err(rustix::io::Errno::AGAIN)));
+    predecessor.accepting().await;
+    assert_eq!(hear(&old), Some(Message::Accepting));
 }
 
 pub(crate) async fn the_predecessor_is_known_by_its_id() {

@@ -112,6 +112,7 @@ async fn proper(link: &'static Link, channel: OwnedFd, conduct: &str) {
 
 /// Accepts until told to stop, and then until the predecessor has ended.
 async fn serve(link: &'static Link, mut predecessor: Predecessor, handed: Handed, conduct: &str) {
+    predecessor.accepting().await;
     if conduct == "deaf" {
         link.pause("deaf");
     }

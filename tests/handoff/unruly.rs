@@ -23,8 +23,9 @@ pub(crate) fn successor(link: &Link, channel: &OwnedFd, conduct: &str) {
         }
         "is killed by the commit" => {
             say(&hello);
+            hear_until(channel, "Offer");
             say(&Message::Ready.encode());
-            while hear(channel) != Some(Message::Commit) {}
+            hear_until(channel, "Commit");
             link.pause("heard commit");
         }
         "another version" => say(&packet(VERSION + 98, 2, b"{\"version\":\"99\"}")),
@@ -113,4 +114,9 @@ pub(crate) fn hear(channel: &OwnedFd) -> Option<Message> {
         Ok((length, _)) => Some(decode(&buffer[..length]).unwrap()),
         Err(error) => panic!("recv: {error}"),
     }
+}
+
+/// Waits for a message of this name.
+fn hear_until(channel: &OwnedFd, name: &str) {
+    while hear(channel).expect("the other end is open").name() != name {}
 }

@@ -257,3 +257,25 @@ fn the_unspecified_address_is_taken_over_on_every_host() {
     let new = open_all(&config, vec![], vec![passed("wss", copy, false)]).unwrap();
     assert_eq!(new.listeners[0].origin(), Origin::Handoff);
 }
+
+#[test]
+fn listeners_that_change_their_names_keep_their_sockets() {
+    let (one, first) = tcp_fd("127.0.0.1:0");
+    let (two, second) = tcp_fd("127.0.0.1:0");
+    let cookies = [socket_cookie(&two).unwrap(), socket_cookie(&one).unwrap()];
+    let config = [
+        tcp("one", &second.to_string()),
+        tcp("three", &first.to_string()),
+    ];
+    let handed = vec![passed("one", one, false), passed("two", two, false)];
+    let opened = open_all(&config, vec![], handed).unwrap();
+    let names: Vec<_> = opened.listeners.iter().map(Listener::name).collect();
+    assert_eq!(names, ["one", "three"]);
+    let adopted: Vec<_> = opened
+        .listeners
+        .iter()
+        .map(|one| socket_cookie(one).unwrap())
+        .collect();
+    assert_eq!(adopted, cookies);
+    assert!(opened.unclaimed.is_empty());
+}

@@ -42,7 +42,7 @@ fn machines_do_not_see_each_other() {
     one.check(&["systemd-run", "--unit=mark", "sleep", "infinity"]);
     assert_eq!(one.property("mark", "ActiveState"), "active");
     assert_eq!(other.property("mark", "LoadState"), "not-found");
-    assert_eq!(one.main_process("mark").parent().as_deref(), Some("1"));
+    assert_eq!(one.main_process("mark").parent(), Some(1));
     drop(other);
     assert_eq!(one.check(&["systemctl", "is-system-running"]), "running");
 }
@@ -54,7 +54,7 @@ fn waits_to_be_killed() {
     let Some(machine) = Machine::boot(Release::Trixie) else {
         return;
     };
-    println!("\nmachine {} {}", machine.name(), machine.pid());
+    println!("\nmachine {} {}", machine.name(), machine.last());
     let _ = std::io::stdin().read(&mut [0]);
 }
 
@@ -81,13 +81,13 @@ fn nothing_is_left_of_a_machine_whose_test_is_killed() {
         Some((name.to_owned(), pid.parse().ok()?))
     });
     let (name, pid) = words.expect("the other test boots a machine");
-    let leader = Process::open(pid).expect("the machine runs");
-    assert!(!leader.wait_gone(Duration::ZERO));
+    let last = Process::open(pid).expect("the machine runs");
+    assert!(!last.wait_gone(Duration::ZERO));
 
     test.kill().expect("kill the other test");
     test.wait().expect("wait for the other test");
     assert!(
-        leader.wait_gone(Duration::from_secs(30)),
+        last.wait_gone(Duration::from_secs(30)),
         "the machine lives on"
     );
 

@@ -84,7 +84,12 @@ impl Client {
     ///
     /// If the connection is refused or reset, or the upgrade gets another answer than 101.
     pub(crate) fn open(machine: &Machine) -> Self {
-        let stream = machine.connect(PORT).expect("a connect is never refused");
+        Self::open_at(machine, PORT)
+    }
+
+    /// The same at another port.
+    pub(crate) fn open_at(machine: &Machine, port: u16) -> Self {
+        let stream = machine.connect(port).expect("a connect is never refused");
         stream
             .set_read_timeout(Some(PATIENCE))
             .expect("set a deadline");

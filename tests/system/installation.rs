@@ -14,6 +14,11 @@ address = "[::]:443"
 [service.echo]
 backends = ["127.0.0.1:8080"]
 
+# For clients that stay silent until the test has seen enough.
+[restart]
+deadline = "120s"
+close_timeout = "100s"
+
 # Within what every host allows.
 [limits]
 clients = 1000
@@ -50,9 +55,22 @@ pub(crate) fn install(machine: &Machine) {
 
 /// Installs batond, configures and starts it in front of an application that echoes.
 pub(crate) fn serve(machine: &Machine) {
-    machine.put("/etc/batond/batond.toml", CONFIGURATION);
+    serve_with(machine, "");
+}
+
+/// The same with something added to the configuration.
+pub(crate) fn serve_with(machine: &Machine, added: &str) {
+    configure_with(machine, added);
     machine.put("/usr/local/lib/echo.py", include_str!("echo.py"));
     machine.put("/etc/systemd/system/echo.service", ECHO);
     install(machine);
     machine.check(&["systemctl", "start", "echo", "batond"]);
+}
+
+/// Writes the configuration with something added to it.
+pub(crate) fn configure_with(machine: &Machine, added: &str) {
+    machine.put(
+        "/etc/batond/batond.toml",
+        &format!("{CONFIGURATION}{added}"),
+    );
 }

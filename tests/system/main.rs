@@ -33,4 +33,5 @@ mod boot;
 mod farewell;
 mod handoff;
 mod sockets;
+mod store;
 mod units;

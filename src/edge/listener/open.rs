@@ -32,8 +32,8 @@ pub struct Opened {
 
 /// Opens every listener of the configuration: a socket that systemd passed under its name is
 /// taken whatever its address, since the socket unit decides; else one that a predecessor had
-/// bound, if its address is still the configured one (port 0 stands for any port); else the
-/// address is bound. A socket that was passed in twice is taken once.
+/// bound, if its address is still the configured one (port 0 stands for any port), or one of
+/// another name that has the configured address; else the address is bound. A socket that was passed in twice is taken once.
 ///
 /// # Errors
 /// The first listener that cannot be had. Nothing that this call bound stays bound then, and
@@ -52,14 +52,15 @@ pub fn open_all(
         let before = listeners.len();
         for candidate in own {
             if candidate.fits(wanted, listeners.len() > before) {
-                listeners.push(Listener::adopt(
-                    candidate.name,
-                    candidate.fd,
-                    candidate.origin,
-                )?);
+                listeners.push(candidate.adopt(wanted)?);
             } else {
                 waiting.push(candidate);
             }
+        }
+        if listeners.len() == before
+            && let Some(renamed) = waiting.iter().position(|one| one.is_renamed(wanted))
+        {
+            listeners.push(waiting.remove(renamed).adopt(wanted)?);
         }
         if listeners.len() == before {
             listeners
@@ -139,6 +140,18 @@ impl Candidate {
             return true;
         }
         !found && as_configured && self.is_reachable()
+    }
+
+    /// Whether a predecessor had this very address under another name. A socket unit's names are
+    /// the operator's to set right.
+    fn is_renamed(&self, wanted: &ListenerConfig) -> bool {
+        self.origin == Origin::Handoff
+            && self.address.as_ref() == Some(&wanted.address)
+            && self.is_reachable()
+    }
+
+    fn adopt(self, wanted: &ListenerConfig) -> Result<Listener, ListenError> {
+        Listener::adopt(wanted.name.clone(), self.fd, self.origin)
     }
 
     /// A Unix socket whose file is gone cannot be connected to any more.

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::super::chunk::Scratch;
 use super::super::clients::Order;
 use super::super::close::{CloseCode, CloseFrame};
-use super::super::frame::Violation;
+use super::super::frame::{Sender, Violation};
 use super::super::tls::Records;
 use super::outcome::Outcome;
 use super::telling::{Boundary, Telling};
@@ -47,7 +47,8 @@ impl Relay {
         let now = Instant::now();
         match &mut self.stage {
             Stage::Passing => {
-                self.stage = Stage::Telling(Box::new(Telling::announce(order, now)));
+                self.stage =
+                    Stage::Telling(Box::new(Telling::announce(order, self.unanswered, now)));
             }
             Stage::Telling(telling) => telling.hurry(&order, now),
             Stage::Told(until) | Stage::Closing(until) | Stage::Finishing(until) => {
@@ -56,9 +57,10 @@ impl Relay {
         }
     }
 
-    pub(super) fn note_activity(&mut self) {
+    pub(super) fn note_activity(&mut self, from: Sender) {
+        self.unanswered = from == Sender::Client;
         if let Stage::Telling(telling) = &mut self.stage {
-            telling.note_activity();
+            telling.wait_for_quiet(self.unanswered, Instant::now());
         }
     }
 

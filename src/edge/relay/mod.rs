@@ -91,6 +91,8 @@ pub(super) struct Relay {
     stage: Stage,
     /// Exists only while the stage has a deadline.
     timer: Option<Pin<Box<Sleep>>>,
+    /// The client spoke last.
+    unanswered: bool,
     /// The code in the client's Close, once it has sent one.
     client_code: Option<CloseCode>,
     entry: Rc<Client>,
@@ -105,6 +107,7 @@ impl Relay {
             backend: Half::new(backend, Sender::Backend, extensions),
             stage: Stage::Passing,
             timer: None,
+            unanswered: false,
             client_code: None,
             entry,
             ending: Ending::default(),

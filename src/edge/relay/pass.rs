@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 use super::super::chunk::Scratch;
-use super::super::frame::{Met, Scan};
+use super::super::frame::{Met, Scan, Sender};
 use super::ending::Stage;
 use super::telling::Boundary;
 use super::{Half, Relay};
@@ -30,7 +30,7 @@ impl Relay {
         if !self.client.speaks {
             return true;
         }
-        self.note_activity();
+        self.note_activity(Sender::Client);
         let Scratch {
             plaintext, records, ..
         } = scratch;
@@ -71,7 +71,7 @@ impl Relay {
         if !self.backend.speaks {
             return true;
         }
-        self.note_activity();
+        self.note_activity(Sender::Backend);
         let Scratch {
             plaintext, records, ..
         } = scratch;

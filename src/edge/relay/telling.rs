@@ -7,8 +7,12 @@ use tokio::time::Instant;
 use super::super::clients::Order;
 use super::super::close::CloseFrame;
 
-/// How long nothing must have moved for a moment to count as quiet.
+/// How long nothing must have moved for a moment to count as quiet, if the backend spoke last.
 const QUIET: Duration = Duration::from_millis(50);
+
+/// The same if the client spoke last: an answer may be on its way, and behind the Close it would
+/// be lost.
+const QUIET_UNANSWERED: Duration = Duration::from_millis(250);
 
 /// How long a quiet moment is waited for, unless a quarter of the time left is less.
 const QUIET_GRACE: Duration = Duration::from_secs(2);
@@ -19,7 +23,8 @@ pub(super) struct Telling {
     /// It announces a restart or a stop; else it ends this one connection.
     announces: bool,
     close_timeout: Duration,
-    last_activity: Instant,
+    /// Then the moment is quiet, if nothing moves until then.
+    quiet_from: Instant,
     /// From then on the end of a message will do.
     message_from: Instant,
     /// From then on the end of a frame will do.
@@ -38,7 +43,7 @@ pub(super) enum Boundary {
 
 impl Telling {
     /// An announcement, which waits for quiet as long as there is time.
-    pub(super) fn announce(order: Order, now: Instant) -> Self {
+    pub(super) fn announce(order: Order, unanswered: bool, now: Instant) -> Self {
         let left = order.deadline.saturating_duration_since(now);
         // Half of the time at least is for the way to a boundary.
         let close_timeout = order.close_timeout.min(left / 2);
@@ -46,7 +51,7 @@ impl Telling {
             frame: order.frame,
             announces: true,
             close_timeout,
-            last_activity: now,
+            quiet_from: quiet_from(unanswered, now),
             message_from: now + QUIET_GRACE.min(left / 4),
             frame_from: order.deadline - close_timeout,
             deadline: order.deadline,
@@ -59,7 +64,7 @@ impl Telling {
             frame,
             announces: false,
             close_timeout,
-            last_activity: now,
+            quiet_from: now,
             message_from: now,
             frame_from: now,
             deadline: now + close_timeout,
@@ -87,13 +92,13 @@ impl Telling {
         self.close_timeout
     }
 
-    /// Something moved.
-    pub(super) fn note_activity(&mut self) {
-        self.last_activity = Instant::now();
+    /// Something moved; `unanswered`: from the client.
+    pub(super) fn wait_for_quiet(&mut self, unanswered: bool, now: Instant) {
+        self.quiet_from = quiet_from(unanswered, now);
     }
 
     pub(super) fn is_quiet(&self, now: Instant) -> bool {
-        now >= self.last_activity + QUIET
+        now >= self.quiet_from
     }
 
     /// What will do now.
@@ -109,9 +114,8 @@ impl Telling {
 
     /// When to look again. None: there is no time left.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
-        let quiet_from = self.last_activity + QUIET;
         [
-            quiet_from,
+            self.quiet_from,
             self.message_from,
             self.frame_from,
             self.deadline,
@@ -120,4 +124,8 @@ impl Telling {
         .filter(|at| *at > now)
         .min()
     }
+}
+
+fn quiet_from(unanswered: bool, now: Instant) -> Instant {
+    now + if unanswered { QUIET_UNANSWERED } else { QUIET }
 }

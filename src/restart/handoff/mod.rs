@@ -11,7 +11,7 @@
 //! | offer | old | `Offer` (how much comes), then `Listeners` with up to 253 descriptors each, then `State` |
 //! | get ready | new | `Ready`, or `Failed` with a reason |
 //! | commit | old, which has stopped to accept | `Commit`, or `Abandon` |
-//! | accept | new, which begins to accept | `Accepting` |
+//! | accept | new, which accepts | `Accepting` |
 //! | drain | old | `Progress` now and then, at last `Done`, end of file |
 //!
 //! Either side may answer `Refused` with a reason to what it does not understand. Until

@@ -44,9 +44,7 @@ impl Cgroup {
         let old = own_group("name=systemd", &["/sys/fs/cgroup/systemd"])?;
         for parent in [Some(&parent), old.as_ref()].into_iter().flatten() {
             for folder in leftovers(parent)? {
-                // The old hierarchy has no file to kill by, but the same processes. Another
-                // test process may be doing this, and then be faster.
-                let _ = kill(&folder);
+                // Fails if it is not empty yet, or another test process was faster.
                 let _ = remove(&folder);
             }
             fs::create_dir(parent.join(&name))?;

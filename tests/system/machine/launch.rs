@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::cgroup::Cgroup;
-use super::process::Process;
+use super::process::{self, Process};
 use super::wait::wait;
 
 /// How long a boot may take; one second is usual on an idle machine.
@@ -30,7 +30,7 @@ exec systemd-nspawn "$@"
 
 /// A system that is up.
 pub(super) struct Launched {
-    /// systemd-nspawn, which ends with PID 1 of the system.
+    /// Ends with systemd-nspawn, which ends with PID 1 of the system.
     pub(super) supervisor: Child,
     /// PID 1 of the system.
     pub(super) leader: Process,
@@ -52,7 +52,7 @@ pub(super) fn launch(base: &Path, cgroup: &Cgroup) -> Launched {
     let console = memfd_create("console", MemfdFlags::CLOEXEC).expect("make a file in memory");
     let console = File::from(console);
     let mut supervisor = nspawn(base, cgroup, &name, &console);
-    match wait_up(&socket, &supervisor) {
+    match wait_up(&socket, &supervisor, cgroup) {
         Ok(leader) => Launched { supervisor, leader },
         Err(reason) => {
             let _ = cgroup.kill();
@@ -68,15 +68,13 @@ pub(super) fn launch(base: &Path, cgroup: &Cgroup) -> Launched {
 
 fn nspawn(base: &Path, cgroup: &Cgroup, name: &str, console: &File) -> Child {
     let console = || Stdio::from(console.try_clone().expect("share the console's file"));
-    // The signal comes when the calling *thread* ends (PR_SET_PDEATHSIG(2const)).
+    // The signal comes when the calling *thread* ends (PR_SET_PDEATHSIG(2const)), and takes only
+    // the first process. The rest is in a PID namespace, of which unshare kills PID 1 when it
+    // ends itself: the kernel then kills all others (pid_namespaces(7)).
     Command::new("setpriv")
-        .args([
-            "--pdeathsig",
-            "KILL",
-            "unshare",
-            "--mount",
-            "--propagation=private",
-        ])
+        .args(["--pdeathsig", "KILL", "unshare", "--mount"])
+        .args(["--propagation=private", "--pid", "--fork", "--kill-child"])
+        .arg("--mount-proc")
         .args(["sh", "-euc", ENTER, "sh", &cgroup.doors()])
         .args(["--boot", "--notify-ready=yes", "--console=pipe"])
         .arg("--directory")
@@ -110,7 +108,7 @@ fn nspawn(base: &Path, cgroup: &Cgroup, name: &str, console: &File) -> Child {
 }
 
 /// Waits for READY=1 of the system within; PID 1 comes in an earlier message.
-fn wait_up(socket: &UnixDatagram, supervisor: &Child) -> Result<Process, String> {
+fn wait_up(socket: &UnixDatagram, supervisor: &Child, cgroup: &Cgroup) -> Result<Process, String> {
     let ended = Process::open(supervisor.id()).map_err(|error| error.to_string())?;
     let deadline = Instant::now() + BOOT;
     let mut leader = None;
@@ -132,13 +130,21 @@ fn wait_up(socket: &UnixDatagram, supervisor: &Child) -> Result<Process, String>
         let message = String::from_utf8_lossy(&message[..length]);
         for line in message.lines() {
             if let Some(pid) = line.strip_prefix("X_NSPAWN_LEADER_PID=") {
-                let pid = pid.parse().map_err(|_| format!("PID 1 is {pid:?}"))?;
-                leader = Some(Process::open(pid).map_err(|error| error.to_string())?);
+                leader = find(pid, cgroup);
             } else if line == "READY=1" {
-                return leader.ok_or_else(|| "PID 1 was not told".to_owned());
+                return leader.ok_or_else(|| "PID 1 is not to be found".to_owned());
             }
         }
     }
+}
+
+/// The process that systemd-nspawn, being itself in a PID namespace, knows by a PID.
+fn find(pid: &str, cgroup: &Cgroup) -> Option<Process> {
+    let pid: u32 = pid.parse().ok()?;
+    let all = cgroup.processes().ok()?;
+    let mut all = all.into_iter().filter_map(process::pids);
+    let [host, ..] = all.find(|[_, guarded, _]| *guarded == pid)?;
+    Process::open(host).ok()
 }
 
 fn text(mut console: File) -> String {

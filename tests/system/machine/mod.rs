@@ -92,9 +92,10 @@ impl Machine {
         self.cgroup.name()
     }
 
-    /// What the host calls PID 1 of the machine.
-    pub(crate) fn pid(&self) -> u32 {
-        self.leader.pid()
+    /// The process that ends when all others of the machine have ended.
+    pub(crate) fn last(&self) -> u32 {
+        let parent = process::parent(self.leader.pid());
+        parent.expect("systemd-nspawn is the parent of PID 1")
     }
 
     /// Runs a command in the machine, as root, to its end. At most 90 s: then it is killed, and
@@ -200,15 +201,28 @@ impl Machine {
     ///
     /// If the unit has none.
     pub(crate) fn main_process(&self, unit: &str) -> Process {
-        let inner = self.property(unit, "MainPID");
-        let pids = self
+        let pid = self.property(unit, "MainPID");
+        let process = pid.parse().ok().and_then(|pid| self.process(pid));
+        process.unwrap_or_else(|| panic!("{unit} has no process {pid}"))
+    }
+
+    /// All processes of a unit that runs, in no order.
+    pub(crate) fn processes(&self, unit: &str) -> Vec<Process> {
+        let group = self.property(unit, "ControlGroup");
+        let pids = self.check(&["cat", &format!("/sys/fs/cgroup{group}/cgroup.procs")]);
+        let pids = pids.lines().filter_map(|pid| pid.parse().ok());
+        pids.filter_map(|pid| self.process(pid)).collect()
+    }
+
+    /// The process that has this PID within the machine; none if it is gone.
+    fn process(&self, pid: u32) -> Option<Process> {
+        let all = self
             .cgroup
             .processes()
             .expect("list the machine's processes");
-        let mut pids = pids.into_iter();
-        let host = pids.find(|host| process::inner_pid(*host).as_ref() == Some(&inner));
-        let host = host.unwrap_or_else(|| panic!("{unit} has no process {inner}"));
-        Process::open(host).expect("take hold of a main process")
+        let mut all = all.into_iter().filter_map(process::pids);
+        let [host, ..] = all.find(|[.., inner]| *inner == pid)?;
+        Process::open(host).ok()
     }
 
     /// Connects to a port of the machine's own 127.0.0.1.

@@ -47,18 +47,28 @@ impl Process {
         self.handle.as_fd()
     }
 
+    /// Its PID as the machine knows it; none if it is gone.
+    pub(crate) fn inner_pid(&self) -> Option<u32> {
+        pids(self.pid).map(|[.., inner]| inner)
+    }
+
     /// The PID of its parent as the machine knows it: 1 for what systemd watches over.
-    pub(crate) fn parent(&self) -> Option<String> {
-        inner_pid(status(self.pid, "PPid")?.parse().ok()?)
+    pub(crate) fn parent(&self) -> Option<u32> {
+        pids(parent(self.pid)?).map(|[.., inner]| inner)
     }
 }
 
-/// The PID that a process has in the innermost PID namespace; none if it is gone.
-pub(super) fn inner_pid(host: u32) -> Option<String> {
-    status(host, "NSpid")?
-        .split_whitespace()
-        .last()
-        .map(str::to_owned)
+/// The PIDs that a process of a machine has, if it is there: the host's, that in the namespace
+/// that holds the machine together (see `launch`), and the machine's own.
+pub(super) fn pids(host: u32) -> Option<[u32; 3]> {
+    let pids = status(host, "NSpid")?;
+    let mut pids = pids.split_whitespace().map_while(|pid| pid.parse().ok());
+    Some([pids.next()?, pids.next()?, pids.next()?])
+}
+
+/// The host's PID of the parent of a process, if that is there.
+pub(super) fn parent(host: u32) -> Option<u32> {
+    status(host, "PPid")?.parse().ok()
 }
 
 /// A field of proc_pid_status(5).
