@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use rustix::io::ioctl_fionread;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -199,6 +200,16 @@ impl Wire {
                 self.backlog.write(&mut self.socket, cx, records.filled())
             }
         }
+    }
+
+    /// How many bytes have come and have not been read: ciphertext, where there is TLS.
+    pub(super) fn unread_bytes(&self) -> u64 {
+        let waiting = match &self.socket {
+            Socket::Tcp(socket) => ioctl_fionread(socket),
+            Socket::Unix(socket) => ioctl_fionread(socket),
+        };
+        // On a stream socket it does not fail.
+        self.leftover.len() as u64 + waiting.unwrap_or(0)
     }
 
     pub(super) fn has_backlog(&self) -> bool {

@@ -1,8 +1,8 @@
 //! How a relay ends. Whoever closes first, nobody is left without a Close frame where one can
 //! be placed, and no Close is placed inside a frame:
 //!
-//! 1. A Close of ours waits for a quiet moment, then for the end of a message, at last for the
-//!    end of a frame.
+//! 1. A Close of ours waits for a quiet moment, then for the end of a message behind all that had
+//!    come from the backend by then, at last for the end of a frame.
 //! 2. It is written, and what the backend sends from then on is counted and dropped.
 //! 3. What the client sends is passed on until its Close arrives, or `close_timeout` is over.
 //! 4. The backend gets its Close.
@@ -247,6 +247,9 @@ impl Relay {
     }
 
     fn finish(&mut self, code: Option<CloseCode>, cx: &mut Context<'_>, records: &mut Records) {
+        // What comes now is read and dropped, even if the backend takes nothing: left unread it
+        // would reset the connection.
+        self.client.stop_hearing();
         if let Some(code) = code {
             self.close_backend(code, cx, records);
         }
@@ -295,13 +298,17 @@ impl Relay {
     }
 
     fn settle_telling(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Settled {
-        let Stage::Telling(telling) = &self.stage else {
+        let now = Instant::now();
+        let quiet = self.is_between_messages();
+        let Stage::Telling(telling) = &mut self.stage else {
             return Settled::Waiting;
         };
-        let now = Instant::now();
         let place = match telling.boundary(now) {
-            Boundary::Quiet => telling.is_quiet(now) && self.is_between_messages(),
-            Boundary::Message => self.backend.cursor.at_message_end(),
+            Boundary::Quiet => quiet && telling.is_quiet(now),
+            Boundary::Message => {
+                !telling.owes(now, || self.backend.wire.unread_bytes())
+                    && self.backend.cursor.at_message_end()
+            }
             Boundary::Frame => self.backend.cursor.at_frame_end(),
         };
         if place {
