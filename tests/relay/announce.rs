@@ -66,9 +66,9 @@ fn a_close_never_lands_inside_a_header() {
 fn a_close_waits_for_the_end_of_a_fragmented_message() {
     let mut world = World::start();
     let (mut client, mut backend) = world.pair();
-    let begin = Frame::more(TEXT, "so far ");
-    backend.say(&[begin.clone()]);
-    client.hear(&[begin]);
+    let begin = [Frame::more(TEXT, "so far ")];
+    backend.say(&begin);
+    client.hear(&begin);
     world.announce();
     let rest = [
         Frame::last(PING, "between"),
@@ -87,7 +87,10 @@ fn a_close_waits_for_the_end_of_a_fragmented_message() {
 fn a_message_that_never_ends_gets_the_close_between_its_frames() {
     let mut world = World::restarting("deadline = \"2s\"\nclose_timeout = \"500ms\"");
     let (mut client, mut backend) = world.pair();
-    let begun = [Frame::more(TEXT, "this "), Frame::more(CONTINUATION, "goes on ")];
+    let begun = [
+        Frame::more(TEXT, "this "),
+        Frame::more(CONTINUATION, "goes on "),
+    ];
     backend.say(&begun);
     client.hear(&begun);
     world.batond.main().signal(Signal::TERM);
@@ -236,4 +239,28 @@ fn a_client_that_closes_by_itself_during_a_drain_is_not_told() {
     backend.ended();
     backend.end();
     assert_eq!(world.report()["told"], 1);
+}
+
+#[test]
+fn a_frame_that_trickles_for_ever_is_cut_at_the_deadline() {
+    let mut world = World::restarting("deadline = \"1s\"\nclose_timeout = \"500ms\"");
+    let (mut client, mut backend) = world.pair();
+    // A header that announces 2^40 bytes.
+    let header = [0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0];
+    backend.send(header);
+    assert_eq!(client.take(header.len()), header);
+    std::thread::scope(|scope| {
+        scope.spawn(move || while backend.try_send(&[7; 16]).is_ok() {});
+        world.batond.main().signal(Signal::TERM);
+        let rest = client.take_all();
+        assert!(
+            rest.iter().all(|byte| *byte == 7),
+            "nothing is put into a frame"
+        );
+    });
+    let report = world.report();
+    assert_eq!(
+        (report["told"], report["cut"], report["still open"]),
+        (0, 1, 0)
+    );
 }

@@ -11,16 +11,25 @@ fn refused(client: &mut Peer, status: u16) -> (Message, String) {
     let (answer, body) = client.answer();
     assert_eq!(answer.status(), status);
     let after = answer.values("retry-after");
-    assert!(matches!(after[..], [seconds] if seconds.parse::<u32>().is_ok()), "{after:?}");
+    assert!(
+        matches!(after[..], [seconds] if seconds.parse::<u32>().is_ok()),
+        "{after:?}"
+    );
     assert_eq!(answer.values("content-type"), ["text/plain; charset=utf-8"]);
-    assert!(body.ends_with('\n') && body.len() > 10, "a reason: {body:?}");
+    assert!(
+        body.ends_with('\n') && body.len() > 10,
+        "a reason: {body:?}"
+    );
     (answer, body)
 }
 
 #[test]
 fn a_backend_that_is_down_is_a_503_with_a_reason_and_a_time_to_come_back() {
     let directory = tempfile::tempdir().expect("make a directory");
-    for backend in [Backend::tcp(), Backend::unix(&directory.path().join("app.sock"))] {
+    for backend in [
+        Backend::tcp(),
+        Backend::unix(&directory.path().join("app.sock")),
+    ] {
         let mut world = Plan::new().backend(backend).start();
         world.backend = Backend::tcp();
         for ask in [upgrade("/", HOST, ""), PLAIN.to_owned()] {
@@ -30,7 +39,12 @@ fn a_backend_that_is_down_is_a_503_with_a_reason_and_a_time_to_come_back() {
                 assert_eq!(body, "the service is not there at the moment\n");
             }
         }
-        assert!(world.batond.log().contains("service.app: cannot connect to "));
+        assert!(
+            world
+                .batond
+                .log()
+                .contains("service.app: cannot connect to ")
+        );
     }
 }
 
@@ -61,7 +75,10 @@ fn a_switch_that_nobody_asked_for_is_a_502() {
     let world = World::start();
     let other = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
     let websocket = crate::http::switching("");
-    for (ask, answer) in [(upgrade("/", HOST, ""), other), (PLAIN.to_owned(), &websocket)] {
+    for (ask, answer) in [
+        (upgrade("/", HOST, ""), other),
+        (PLAIN.to_owned(), &websocket),
+    ] {
         let mut client = world.client();
         client.send(&ask);
         let mut backend = world.backend.accept();
@@ -87,7 +104,11 @@ fn a_refused_upgrade_is_passed_on_with_its_fields_and_body() {
         assert_eq!(answer.line, "HTTP/1.1 401 Unauthorized");
         assert_eq!(answer.values("www-authenticate"), ["Bearer realm=\"chat\""]);
         assert_eq!(answer.values("set-cookie"), ["a=1", "b=2"]);
-        assert!(answer.fields.contains(&("X-Odd-SPELLING".into(), "kept".into())));
+        assert!(
+            answer
+                .fields
+                .contains(&("X-Odd-SPELLING".into(), "kept".into()))
+        );
         assert_eq!(body, "log in first\n");
         // The connection is good for another try.
         let (mut client, mut backend) = world.join(client, "");

@@ -118,7 +118,10 @@ fn all_that_came_before_the_close_is_delivered_before_it_however_slow_the_client
             other => break other,
         }
     };
-    assert_eq!(close.expect("a Close").close_code().map(|(code, _)| code), Some(1012));
+    assert_eq!(
+        close.expect("a Close").close_code().map(|(code, _)| code),
+        Some(1012)
+    );
     busy.end();
 
     thread::scope(|scope| {
@@ -138,7 +141,10 @@ fn all_that_came_before_the_close_is_delivered_before_it_however_slow_the_client
             assert_eq!(number(&frame), next, "the messages come in order");
             next += 1;
         };
-        assert!(next as usize >= whole, "{whole} had come, and {next} were delivered");
+        assert!(
+            next as usize >= whole,
+            "{whole} had come, and {next} were delivered"
+        );
         assert_eq!(close.close_code().map(|(code, _)| code), Some(1012));
         slow.say(&[Frame::close(1012, "")]);
         slow.ended();
@@ -151,7 +157,9 @@ fn all_that_came_before_the_close_is_delivered_before_it_however_slow_the_client
 fn a_client_that_has_not_read_yet_gets_all_before_the_close() {
     let mut world = World::start();
     let (mut client, mut backend) = world.secure_pair();
-    let said: Vec<Frame> = (0..100).map(|n| Frame::text(format!("{n} {:10000}", ""))).collect();
+    let said: Vec<Frame> = (0..100)
+        .map(|n| Frame::text(format!("{n} {:10000}", "")))
+        .collect();
     backend.say(&said);
     world.announce();
     client.hear(&said);
@@ -163,7 +171,11 @@ fn a_client_that_has_not_read_yet_gets_all_before_the_close() {
 fn a_client_whose_bytes_nobody_takes_is_closed_without_a_reset() {
     for secure in [false, true] {
         let mut world = World::restarting("close_timeout = \"100ms\"");
-        let (mut client, backend) = if secure { world.secure_pair() } else { world.pair() };
+        let (mut client, backend) = if secure {
+            world.secure_pair()
+        } else {
+            world.pair()
+        };
         let stream = numbered(1 << 14, true);
         client.stuff(&stream, stream.len());
         world.batond.main().signal(Signal::TERM);

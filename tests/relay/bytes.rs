@@ -21,12 +21,17 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
         1 => 0..100_000_usize,
     ];
     (size, any::<u8>()).prop_map(|(size, seed)| {
-        (0..size).map(|i| (i as u8).wrapping_mul(31) ^ seed).collect()
+        (0..size)
+            .map(|i| (i as u8).wrapping_mul(31) ^ seed)
+            .collect()
     })
 }
 
 fn control() -> impl Strategy<Value = Frame> {
-    (prop_oneof![Just(PING), Just(PONG)], vec(any::<u8>(), 0..=125))
+    (
+        prop_oneof![Just(PING), Just(PONG)],
+        vec(any::<u8>(), 0..=125),
+    )
         .prop_map(|(opcode, payload)| Frame::last(opcode, payload))
 }
 
@@ -67,7 +72,11 @@ fn stream(masked: bool) -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {
     let bytes = frames.prop_map(move |(frames, forms)| {
         let encoded = frames.iter().zip(forms).map(|(frame, (key, length))| {
             // The first byte of a ping stays what it is, so its length has the short form.
-            let length = if frame.first & 8 == 0 { length } else { Length::Shortest };
+            let length = if frame.first & 8 == 0 {
+                length
+            } else {
+                Length::Shortest
+            };
             frame.encode(masked.then_some(key), length)
         });
         encoded.collect::<Vec<_>>().concat()
@@ -116,7 +125,11 @@ fn any_legal_frames_pass_byte_for_byte() {
     };
     let streams = (stream(true), stream(false), any::<bool>());
     let result = TestRunner::new(config).run(&streams, |(up, down, secure)| {
-        let (mut client, mut backend) = if secure { world.secure_pair() } else { world.pair() };
+        let (mut client, mut backend) = if secure {
+            world.secure_pair()
+        } else {
+            world.pair()
+        };
         cross(&mut client, &mut backend, &up, &down);
         client.end();
         backend.ended();
@@ -134,7 +147,10 @@ fn a_unix_socket_carries_the_same_bytes() {
     let world = Plan::new().backend(backend).start();
     let (mut client, mut backend) = world.secure_pair();
     let message = |masked| Frame::last(BINARY, vec![7; 1 << 20]).bytes(masked);
-    let (up, down) = ((message(true), vec![100_000]), (message(false), vec![70_000]));
+    let (up, down) = (
+        (message(true), vec![100_000]),
+        (message(false), vec![70_000]),
+    );
     cross(&mut client, &mut backend, &up, &down);
     backend.say(&[Frame::close(1000, "")]);
     client.hear(&[Frame::close(1000, "")]);
@@ -171,7 +187,7 @@ fn frames_that_come_with_the_handshake_are_not_lost() {
 
 #[test]
 fn a_lot_that_comes_with_the_handshake_is_not_lost() {
-    let world = Plan::new().sections("[limits]\nheader_bytes = \"1MiB\"").start();
+    let world = Plan::new().limits("header_bytes = \"1MiB\"").start();
     let early = Frame::last(BINARY, vec![7; 400_000]);
     let padding = format!("Cookie: {}\r\n", "x".repeat(400_000));
     for mut client in [world.client(), world.secure_client()] {

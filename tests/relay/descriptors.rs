@@ -14,14 +14,23 @@ fn accepting_goes_on_once_there_are_descriptors_again() {
     let world = World::start();
     let (mut client, mut backend) = world.pair();
     let pid = world.batond.main().pid();
-    let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("list descriptors").count();
+    let open = fs::read_dir(format!("/proc/{pid}/fd"))
+        .expect("list descriptors")
+        .count();
     let limit = Some(open as u64 + 4);
     let pid = Pid::from_raw(pid.cast_signed()).expect("a pid");
-    let lowered = Rlimit { current: limit, maximum: limit };
+    let lowered = Rlimit {
+        current: limit,
+        maximum: limit,
+    };
     prlimit(Some(pid), Resource::Nofile, lowered).expect("lower the limit");
 
     let mut silent: Vec<Peer> = Vec::new();
-    while !world.batond.log().contains("cannot accept connections for now") {
+    while !world
+        .batond
+        .log()
+        .contains("cannot accept connections for now")
+    {
         assert!(silent.len() < 1000, "no limit was reached");
         silent.push(world.client());
         // Until the daemon has looked at it, or cannot.

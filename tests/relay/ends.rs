@@ -112,7 +112,11 @@ fn a_backend_that_is_gone_inside_a_frame_gets_nothing_put_into_it() {
 #[test]
 fn a_client_that_is_gone_leaves_its_whole_messages_and_an_end() {
     let world = World::start();
-    let said = [Frame::text("first"), Frame::last(2, vec![7; 300_000]), Frame::text("last")];
+    let said = [
+        Frame::text("first"),
+        Frame::last(2, vec![7; 300_000]),
+        Frame::text("last"),
+    ];
     for (mut client, mut backend) in [world.pair(), world.secure_pair()] {
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -172,4 +176,20 @@ fn a_backend_whose_close_the_client_never_answers_gets_an_answer() {
     backend.closed();
     backend.ended();
     client.ended();
+}
+
+#[test]
+fn a_backend_that_ends_inside_a_frame_after_a_close_gets_nothing_put_into_it() {
+    let world = World::restarting("close_timeout = \"100ms\"");
+    let bytes = Frame::text("x".repeat(200)).plain();
+    for ends in [true, false] {
+        let (mut client, mut backend) = world.pair();
+        client.say(&[Frame::close(4000, "bye")]);
+        backend.hear(&[Frame::close(4000, "bye")]);
+        backend.send(&bytes[..100]);
+        if ends {
+            backend.end();
+        }
+        assert_eq!(client.take_all(), &bytes[..100]);
+    }
 }

@@ -26,7 +26,9 @@ impl Message {
     /// The status of an answer.
     pub(crate) fn status(&self) -> u16 {
         let status = self.line.split(' ').nth(1).map(str::parse);
-        status.unwrap_or_else(|| panic!("no status: {}", self.line)).expect("a status")
+        status
+            .unwrap_or_else(|| panic!("no status: {}", self.line))
+            .expect("a status")
     }
 
     /// The values of a field, whatever its spelling.

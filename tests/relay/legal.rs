@@ -9,7 +9,12 @@ const FORBIDDEN: [u16; 9] = [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000];
 
 /// Frames that no side may send without an extension, with what the log says about them.
 fn illegal() -> Vec<(Vec<Frame>, &'static str)> {
-    let reserved = |first: u8| vec![Frame { first, payload: b"?".to_vec() }];
+    let reserved = |first: u8| {
+        vec![Frame {
+            first,
+            payload: b"?".to_vec(),
+        }]
+    };
     let mut bad_reason = Frame::close(1000, "");
     bad_reason.payload.push(0xff);
     vec![
@@ -19,7 +24,10 @@ fn illegal() -> Vec<(Vec<Frame>, &'static str)> {
         (reserved(0x8b), "opcode 11 is reserved"),
         (reserved(0xc1), "a reserved bit is set"),
         (reserved(0x91), "a reserved bit is set"),
-        (vec![Frame::last(PING, vec![0; 126])], "longer than 125 bytes"),
+        (
+            vec![Frame::last(PING, vec![0; 126])],
+            "longer than 125 bytes",
+        ),
         (vec![Frame::more(PING, "")], "a control frame is fragmented"),
         (vec![Frame::last(CONTINUATION, "?")], "continues no message"),
         (
@@ -70,7 +78,10 @@ fn client_offends(pair: (Peer, Peer), bytes: &[u8], passed: &[Frame]) {
 }
 
 fn bytes(frames: &[Frame], masked: bool) -> Vec<u8> {
-    frames.iter().flat_map(|frame| frame.bytes(masked)).collect()
+    frames
+        .iter()
+        .flat_map(|frame| frame.bytes(masked))
+        .collect()
 }
 
 /// Of what is illegal, the frames before the last are not.
@@ -145,10 +156,22 @@ fn what_an_extension_may_mean_passes() {
     let more = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
     let (mut client, mut backend) = world.join(world.client(), more);
     let deflated = [
-        Frame { first: 0xc1, payload: vec![0xca, 0x48] },
-        Frame { first: 0x41, payload: vec![0xcd] },
-        Frame { first: 0x80, payload: vec![0xc9, 0xc9, 0x07, 0x00] },
-        Frame { first: 0xb3, payload: b"a reserved opcode".to_vec() },
+        Frame {
+            first: 0xc1,
+            payload: vec![0xca, 0x48],
+        },
+        Frame {
+            first: 0x41,
+            payload: vec![0xcd],
+        },
+        Frame {
+            first: 0x80,
+            payload: vec![0xc9, 0xc9, 0x07, 0x00],
+        },
+        Frame {
+            first: 0xb3,
+            payload: b"a reserved opcode".to_vec(),
+        },
     ];
     client.say(&deflated);
     backend.hear(&deflated);

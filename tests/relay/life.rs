@@ -38,7 +38,9 @@ fn a_successor_with_a_broken_configuration_changes_nothing() {
     }
     let log = world.batond.log();
     for reason in ["workers", "nothing.key", "batond.toml:1"] {
-        let failed = log.lines().skip_while(|line| !line.contains("does not serve"));
+        let failed = log
+            .lines()
+            .skip_while(|line| !line.contains("does not serve"));
         let told = failed.collect::<Vec<_>>().join("\n");
         assert!(told.contains(reason), "{reason}:\n{log}");
     }
@@ -49,7 +51,9 @@ fn a_successor_with_a_broken_configuration_changes_nothing() {
     leave(&mut client, &mut backend);
     assert_ne!(world.batond.main().pid(), old.pid());
     world.pair();
-    world.batond.wait_for_log("serving in the place of the predecessor", 1);
+    world
+        .batond
+        .wait_for_log("serving in the place of the predecessor", 1);
 }
 
 #[test]
@@ -77,23 +81,39 @@ fn the_service_manager_hears_of_readiness_clients_and_the_stop() {
     let notifications = &world.batond.notifications;
     notifications.wait_for("a status with the client", |heard| {
         let mut all = heard.all.iter();
-        all.find(|one| one.value("STATUS") == Some("serving 1 clients")).map(|_| ())
+        all.find(|one| one.value("STATUS") == Some("serving 1 clients"))
+            .map(|_| ())
     });
     world.batond.main().signal(Signal::TERM);
     notifications.wait_for("STOPPING=1 and more time", |heard| {
-        let stopping = heard.all.iter().position(|one| one.value("STOPPING") == Some("1"))?;
+        let stopping = heard
+            .all
+            .iter()
+            .position(|one| one.value("STOPPING") == Some("1"))?;
         let later = &heard.all[stopping..];
-        let usec = later.iter().find_map(|one| one.value("EXTEND_TIMEOUT_USEC"))?;
+        let usec = later
+            .iter()
+            .find_map(|one| one.value("EXTEND_TIMEOUT_USEC"))?;
         let status = "1 of 1 clients have yet to leave";
-        later.iter().find(|one| one.value("STATUS") == Some(status))?;
+        later
+            .iter()
+            .find(|one| one.value("STATUS") == Some(status))?;
         usec.parse::<u64>().ok().filter(|usec| *usec >= 1_000_000)
     });
     leave(&mut client, &mut backend);
     world.report();
     let all = world.batond.notifications.all();
-    let said = |name: &str| all.iter().filter(|one| one.value(name) == Some("1")).count();
+    let said = |name: &str| {
+        all.iter()
+            .filter(|one| one.value(name) == Some("1"))
+            .count()
+    };
     assert_eq!((said("READY"), said("STOPPING")), (1, 1));
-    assert_eq!(all[0].value("READY"), Some("1"), "nothing is said before it");
+    assert_eq!(
+        all[0].value("READY"),
+        Some("1"),
+        "nothing is said before it"
+    );
 }
 
 #[test]
@@ -102,7 +122,10 @@ fn the_watchdog_is_fed_while_clients_are_served_and_while_they_leave() {
     let (mut client, mut backend) = world.pair();
     let feedings = |times: usize| {
         world.batond.notifications.wait_for("WATCHDOG=1", |heard| {
-            let fed = heard.all.iter().filter(|one| one.value("WATCHDOG") == Some("1"));
+            let fed = heard
+                .all
+                .iter()
+                .filter(|one| one.value("WATCHDOG") == Some("1"));
             let fed = fed.count();
             (fed >= times).then_some(fed)
         })

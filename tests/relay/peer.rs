@@ -140,7 +140,10 @@ impl Peer {
         match self.try_fill() {
             Ok(more) => more,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                panic!("nothing came within {PATIENCE:?}; unread: {}", self.unread())
+                panic!(
+                    "nothing came within {PATIENCE:?}; unread: {}",
+                    self.unread()
+                )
             }
             Err(error) => panic!("{error}; unread: {}", self.unread()),
         }
@@ -148,7 +151,11 @@ impl Peer {
 
     fn unread(&self) -> String {
         let shown = &self.ahead[..self.ahead.len().min(80)];
-        format!("{} bytes, {:?}", self.ahead.len(), String::from_utf8_lossy(shown))
+        format!(
+            "{} bytes, {:?}",
+            self.ahead.len(),
+            String::from_utf8_lossy(shown)
+        )
     }
 
     /// The next bytes, exactly as many.
@@ -186,7 +193,11 @@ impl Peer {
                 return Some(frame);
             }
             if !self.fill() {
-                assert!(self.ahead.is_empty(), "ended inside a frame: {}", self.unread());
+                assert!(
+                    self.ahead.is_empty(),
+                    "ended inside a frame: {}",
+                    self.unread()
+                );
                 return None;
             }
         }

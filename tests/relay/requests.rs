@@ -39,7 +39,10 @@ fn a_trusted_peer_is_believed_and_added() {
         .start();
     let mut client = world.client();
     let (request, _backend) = asked(&world, &mut client, &upgrade("/", HOST, FORGED));
-    assert_eq!(request.values("x-forwarded-for"), ["203.0.113.9, 127.0.0.1"]);
+    assert_eq!(
+        request.values("x-forwarded-for"),
+        ["203.0.113.9, 127.0.0.1"]
+    );
     assert_eq!(request.values("x-forwarded-proto"), ["gopher"]);
     assert_eq!(request.values("x-forwarded-host"), ["elsewhere.test"]);
 }
@@ -51,20 +54,38 @@ fn fields_keep_their_spelling_and_their_order() {
     let odd = "X-oDD: 1\r\nsec-websocket-PROTOCOL: chat.v1, chat.v2\r\nx-odd: 2\r\nCOOKIE: a=b\r\n";
     let (request, mut backend) = asked(&world, &mut client, &upgrade("/a%2Fb?c", HOST, odd));
     assert_eq!(request.line, "GET /a%2Fb?c HTTP/1.1");
-    let names: Vec<&str> = request.fields.iter().map(|(name, _)| name.as_str()).collect();
-    for name in ["X-oDD", "x-odd", "sec-websocket-PROTOCOL", "COOKIE", "Sec-WebSocket-Key"] {
+    let names: Vec<&str> = request
+        .fields
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    for name in [
+        "X-oDD",
+        "x-odd",
+        "sec-websocket-PROTOCOL",
+        "COOKIE",
+        "Sec-WebSocket-Key",
+    ] {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
     assert_eq!(request.values("x-odd"), ["1", "2"]);
-    assert_eq!(request.values("sec-websocket-protocol"), ["chat.v1, chat.v2"]);
+    assert_eq!(
+        request.values("sec-websocket-protocol"),
+        ["chat.v1, chat.v2"]
+    );
     assert_eq!(request.values("connection"), ["Upgrade"]);
     assert_eq!(request.values("upgrade"), ["websocket"]);
-    backend.send(switching("sec-webSocket-protocol: chat.v2\r\nX-More: yes\r\n"));
+    backend.send(switching(
+        "sec-webSocket-protocol: chat.v2\r\nX-More: yes\r\n",
+    ));
     let answer = client.message();
     let protocol = ("sec-webSocket-protocol".to_owned(), "chat.v2".to_owned());
     assert!(answer.fields.contains(&protocol), "{:?}", answer.fields);
     assert_eq!(answer.values("x-more"), ["yes"]);
-    assert_eq!(answer.values("sec-websocket-accept"), ["s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]);
+    assert_eq!(
+        answer.values("sec-websocket-accept"),
+        ["s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]
+    );
 }
 
 #[test]

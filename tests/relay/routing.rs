@@ -13,7 +13,9 @@ use crate::world::{Backend, HOST, Plan, World};
 
 /// A request that is answered at once, on a connection that ends with it.
 fn get(peer: &mut Peer, path: &str, host: &str) {
-    peer.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+    peer.send(format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    ));
 }
 
 #[test]
@@ -62,8 +64,15 @@ fn an_unknown_host_or_path_is_not_found() {
     let world = Plan::new()
         .service("hosts = [\"chat.test\"]\npaths = [\"/chat\"]")
         .start();
-    for (host, path) in [("chat.test", "/"), ("chat.test", "/chatter"), ("other.test", "/chat")] {
-        for ask in [upgrade(path, host, ""), format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")] {
+    for (host, path) in [
+        ("chat.test", "/"),
+        ("chat.test", "/chatter"),
+        ("other.test", "/chat"),
+    ] {
+        for ask in [
+            upgrade(path, host, ""),
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+        ] {
             let mut client = world.client();
             client.send(ask);
             let (answer, body) = client.answer();
@@ -151,16 +160,21 @@ backends = ["{}"]
     let sockets = Sockets::new();
     let mut batond = Launch::new(&config).sockets(&sockets).start();
     let log = batond.log();
-    let bound = log.lines().find_map(|line| line.split_once("listener.both: bound to "));
+    let bound = log
+        .lines()
+        .find_map(|line| line.split_once("listener.both: bound to "));
     let (_, bound) = bound.unwrap_or_else(|| panic!("no address in the log:\n{log}"));
-    let bound: SocketAddr = bound.trim().parse().expect("an address");
-    let tcp = |address: SocketAddr| {
-        Stream::Tcp(TcpStream::connect(address).expect("connect to batond"))
-    };
+    let bound = bound.split_whitespace().next().expect("an address");
+    let bound: SocketAddr = bound.parse().expect("an address");
+    let tcp =
+        |address: SocketAddr| Stream::Tcp(TcpStream::connect(address).expect("connect to batond"));
     let port = bound.port();
     let mut clients = vec![
         (tcp((Ipv4Addr::LOCALHOST, port).into()), Some("127.0.0.1")),
-        (Stream::Unix(UnixStream::connect(&path).expect("connect to batond")), None),
+        (
+            Stream::Unix(UnixStream::connect(&path).expect("connect to batond")),
+            None,
+        ),
     ];
     if bound.is_ipv6() {
         clients.push((tcp((Ipv6Addr::LOCALHOST, port).into()), Some("::1")));

@@ -18,7 +18,10 @@ use crate::world::{Backend, HOST, World, secure, trusting};
 fn shown(client: &Peer) -> String {
     let chain = client.session().peer_certificates().expect("a certificate");
     let (_, leaf) = X509Certificate::from_der(&chain[0]).expect("a certificate");
-    let names = leaf.subject_alternative_name().expect("an extension").expect("names");
+    let names = leaf
+        .subject_alternative_name()
+        .expect("an extension")
+        .expect("names");
     names.value.general_names[0].to_string()
 }
 
@@ -67,7 +70,9 @@ fn the_name_asked_for_chooses_the_certificate() {
         assert_eq!(shown(&client), format!("DNSName({certificate})"), "{asked}");
     }
     // Of a name that none has, the client is shown the first one, and is the one to refuse it.
-    let error = secure(address, &trust, "unknown.test").try_send(b"?").expect_err("refused");
+    let error = secure(address, &trust, "unknown.test")
+        .try_send(b"?")
+        .expect_err("refused");
     assert!(error.to_string().contains("one.test"), "{error}");
     let mut nameless = ClientConfig::clone(&trust);
     nameless.enable_sni = false;
@@ -102,7 +107,11 @@ fn a_client_that_comes_back_resumes_its_session() {
     let world = World::start();
     for versions in [&[&rustls::version::TLS12][..], &[&rustls::version::TLS13]] {
         let trust = Arc::new(trusting(&world.authority, versions));
-        for kind in [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Resumed] {
+        for kind in [
+            HandshakeKind::Full,
+            HandshakeKind::Resumed,
+            HandshakeKind::Resumed,
+        ] {
             let mut client = secure(world.secure, &trust, HOST);
             client.send(upgrade("/", HOST, ""));
             let mut backend = world.backend.switch("");

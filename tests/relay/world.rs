@@ -12,7 +12,8 @@ use rustix::process::Signal;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{
-    ALL_VERSIONS, ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    ALL_VERSIONS, ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    SupportedProtocolVersion,
 };
 use tempfile::TempDir;
 
@@ -29,6 +30,9 @@ pub(crate) const HOST: &str = "chat.test";
 
 /// Restarts at whose deadlines no test looks: longer than any test waits.
 const AT_LEISURE: &str = "deadline = \"10m\"\nclose_timeout = \"5m\"";
+
+/// Nor is a connection ended because the test is slow.
+pub(crate) const PATIENT: &str = "handshake_timeout = \"5m\"\n";
 
 /// The scripted backend: the test accepts each connection itself.
 pub(crate) enum Backend {
@@ -104,6 +108,7 @@ pub(crate) struct Plan {
     backend: Option<Backend>,
     service: String,
     restart: String,
+    limits: String,
     more: String,
     variables: Vec<(&'static str, String)>,
 }
@@ -115,6 +120,7 @@ impl Plan {
             backend: None,
             service: String::new(),
             restart: AT_LEISURE.to_owned(),
+            limits: PATIENT.to_owned(),
             more: String::new(),
             variables: Vec::new(),
         }
@@ -138,6 +144,12 @@ impl Plan {
         self
     }
 
+    /// With these limits.
+    pub(crate) fn limits(mut self, lines: &str) -> Self {
+        self.limits = lines.to_owned();
+        self
+    }
+
     /// With these sections.
     pub(crate) fn sections(mut self, sections: &str) -> Self {
         self.more = sections.to_owned();
@@ -153,7 +165,9 @@ impl Plan {
     /// about one client after another is told in that order.
     pub(crate) fn start(self) -> World {
         let authority = Authority::new();
-        let (chain, key) = authority.issue(&[HOST]).write(self.directory.path(), "server");
+        let (chain, key) = authority
+            .issue(&[HOST])
+            .write(self.directory.path(), "server");
         let mut sockets = Sockets::new();
         let (plain, secure) = (sockets.tcp("ws"), sockets.tcp("wss"));
         let backend = self.backend.unwrap_or_else(Backend::tcp);
@@ -179,6 +193,9 @@ backends = ["{backend}"]
 [service.app.restart]
 {restart}
 
+[limits]
+{limits}
+
 {more}
 "#,
             chain = chain.display(),
@@ -186,6 +203,7 @@ backends = ["{backend}"]
             backend = backend.address(),
             service = self.service,
             restart = self.restart,
+            limits = self.limits,
             more = self.more,
         );
         let mut launch = Launch::new(&config).sockets(&sockets);
