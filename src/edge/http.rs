@@ -12,8 +12,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, UPGRADE};
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::OwnedSemaphorePermit;
@@ -170,11 +171,13 @@ impl Connection {
         None
     }
 
-    async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(self: Rc<Self>, mut request: Request<Incoming>) -> Response<Body> {
         self.asked.set(true);
         self.permit.take();
+        let asks = request.headers().contains_key(UPGRADE);
+        let mut client = asks.then(|| hyper::upgrade::on(&mut request));
         let mut response = if self.admitted {
-            self.forward(request).await
+            self.forward(request, &mut client).await
         } else {
             count(&self.worker.shared.counters.refused);
             let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "too many clients");
@@ -188,10 +191,18 @@ impl Connection {
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        if let Some(refused) = client {
+            tokio::task::spawn_local(upgrade::end(Rc::clone(&self), refused));
+        }
         response
     }
 
-    async fn forward(self: &Rc<Self>, mut request: Request<Incoming>) -> Response<Body> {
+    /// Takes `client` if the connection becomes a WebSocket.
+    async fn forward(
+        self: &Rc<Self>,
+        request: Request<Incoming>,
+        client: &mut Option<OnUpgrade>,
+    ) -> Response<Body> {
         let Some(service) = self.route(&request) else {
             return refusal(
                 StatusCode::NOT_FOUND,
@@ -200,7 +211,6 @@ impl Connection {
         };
         let upgrade =
             request.version() == Version::HTTP_11 && forward::asks_for_websocket(request.headers());
-        let client = upgrade.then(|| hyper::upgrade::on(&mut request));
         if !upgrade {
             count(&self.worker.shared.counters.requests);
         }
@@ -209,10 +219,11 @@ impl Connection {
             Err(refused) => return *refused,
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let Some(client) = client else {
+            let switched = upgrade && forward::asks_for_websocket(response.headers());
+            let Some(client) = switched.then(|| client.take()).flatten() else {
                 return refusal(
                     StatusCode::BAD_GATEWAY,
-                    "the backend switched without being asked",
+                    "the backend switched to a protocol that was not asked for",
                 );
             };
             let backend = hyper::upgrade::on(&mut response);

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use rustix::io::ioctl_fionread;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -126,9 +127,11 @@ impl Wire {
         scratch: &mut Scratch,
     ) -> Poll<io::Result<usize>> {
         if !self.leftover.is_empty() {
-            let leftover = std::mem::take(&mut self.leftover);
-            scratch.plaintext.extend(&leftover);
-            return Poll::Ready(Ok(leftover.len()));
+            // A parser with a large buffer may have left more than fits at once.
+            let n = self.leftover.len().min(scratch.plaintext.spare().len());
+            scratch.plaintext.extend(&self.leftover[..n]);
+            self.use_leftover(n);
+            return Poll::Ready(Ok(n));
         }
         if self.tls.is_none() {
             let n = ready!(self.socket.poll_read(cx, scratch.plaintext.spare()))?;
@@ -199,6 +202,16 @@ impl Wire {
         }
     }
 
+    /// How many bytes have come and have not been read: ciphertext, where there is TLS.
+    pub(super) fn unread_bytes(&self) -> u64 {
+        let waiting = match &self.socket {
+            Socket::Tcp(socket) => ioctl_fionread(socket),
+            Socket::Unix(socket) => ioctl_fionread(socket),
+        };
+        // On a stream socket it does not fail.
+        self.leftover.len() as u64 + waiting.unwrap_or(0)
+    }
+
     pub(super) fn has_backlog(&self) -> bool {
         !self.backlog.bytes.is_empty()
     }
@@ -220,6 +233,15 @@ impl Wire {
         }
         ready!(self.poll_flush_backlog(cx))?;
         self.socket.poll_shutdown(cx)
+    }
+
+    /// Takes the first `n` bytes of the leftover away. Not allocated when nothing is left.
+    fn use_leftover(&mut self, n: usize) {
+        if n == self.leftover.len() {
+            self.leftover = Vec::new();
+        } else {
+            self.leftover.drain(..n);
+        }
     }
 
     /// Puts back what a parser read beyond its own part.
@@ -285,11 +307,7 @@ impl AsyncRead for Wire {
         }
         let n = wire.leftover.len().min(buffer.remaining());
         buffer.put_slice(&wire.leftover[..n]);
-        if n == wire.leftover.len() {
-            wire.leftover = Vec::new();
-        } else {
-            wire.leftover.drain(..n);
-        }
+        wire.use_leftover(n);
         Poll::Ready(Ok(()))
     }
 }

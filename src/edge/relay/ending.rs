@@ -1,8 +1,8 @@
 //! How a relay ends. Whoever closes first, nobody is left without a Close frame where one can
 //! be placed, and no Close is placed inside a frame:
 //!
-//! 1. A Close of ours waits for a quiet moment, then for the end of a message, at last for the
-//!    end of a frame.
+//! 1. A Close of ours waits for a quiet moment, then for the end of a message behind all that had
+//!    come from the backend by then, at last for the end of a frame.
 //! 2. It is written, and what the backend sends from then on is counted and dropped.
 //! 3. What the client sends is passed on until its Close arrives, or `close_timeout` is over.
 //! 4. The backend gets its Close.
@@ -191,28 +191,30 @@ impl Relay {
         if self.client.close_sent {
             return;
         }
-        if self.backend.close_sent {
-            // It got the client's Close and ended without one of its own: answer for it.
-            let code = self.client_code.unwrap_or(CloseCode::GOING_AWAY);
-            self.client.send(
-                cx,
-                CloseFrame::to_client(code, "").as_bytes(),
-                &mut scratch.records,
-            );
-            self.client.close_sent = true;
-            self.stage = Stage::Finishing(Instant::now() + LINGER);
-            return;
-        }
-        self.ending.backend_lost = true;
+        self.ending.backend_lost = !self.backend.close_sent;
         if !between_frames {
             self.ending.torn = true;
             self.left_first();
             self.finish(None, cx, &mut scratch.records);
-        } else if self.is_announcing() {
+        } else if matches!(self.stage, Stage::Telling(_)) {
             self.tell(cx, &mut scratch.records);
+        } else if self.backend.close_sent {
+            self.answer_for_backend(cx, &mut scratch.records);
+            self.finish(None, cx, &mut scratch.records);
         } else {
             self.tell_at_next_frame(self.entry.lost_code(), "the backend is gone");
         }
+    }
+
+    /// Answers a client's Close that the backend has left without an answer.
+    fn answer_for_backend(&mut self, cx: &mut Context<'_>, records: &mut Records) {
+        if self.client.close_sent || !self.backend.cursor.at_frame_end() {
+            return;
+        }
+        let code = self.client_code.unwrap_or(CloseCode::GOING_AWAY);
+        let frame = CloseFrame::to_client(code, "");
+        self.client.send(cx, frame.as_bytes(), records);
+        self.client.close_sent = true;
     }
 
     /// The client's end of stream, with or without its Close before.
@@ -245,6 +247,9 @@ impl Relay {
     }
 
     fn finish(&mut self, code: Option<CloseCode>, cx: &mut Context<'_>, records: &mut Records) {
+        // What comes now is read and dropped, even if the backend takes nothing: left unread it
+        // would reset the connection.
+        self.client.stop_hearing();
         if let Some(code) = code {
             self.close_backend(code, cx, records);
         }
@@ -271,6 +276,9 @@ impl Relay {
                 if self.ending.outcome.is_some() {
                     self.ending.outcome = Some(Outcome::TimedOut);
                 }
+                if self.backend.close_sent {
+                    self.answer_for_backend(cx, &mut scratch.records);
+                }
                 self.finish(Some(CloseCode::GOING_AWAY), cx, &mut scratch.records);
                 Settled::Moved
             }
@@ -290,13 +298,17 @@ impl Relay {
     }
 
     fn settle_telling(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Settled {
-        let Stage::Telling(telling) = &self.stage else {
+        let now = Instant::now();
+        let quiet = self.is_between_messages();
+        let Stage::Telling(telling) = &mut self.stage else {
             return Settled::Waiting;
         };
-        let now = Instant::now();
         let place = match telling.boundary(now) {
-            Boundary::Quiet => telling.is_quiet(now) && self.is_between_messages(),
-            Boundary::Message => self.backend.cursor.at_message_end(),
+            Boundary::Quiet => quiet && telling.is_quiet(now),
+            Boundary::Message => {
+                !telling.owes(now, || self.backend.wire.unread_bytes())
+                    && self.backend.cursor.at_message_end()
+            }
             Boundary::Frame => self.backend.cursor.at_frame_end(),
         };
         if place {

@@ -66,7 +66,12 @@ impl Relay {
                 self.backend_ended(cx, scratch);
                 return true;
             }
-            Poll::Ready(n) => self.ending.bytes_down += n as u64,
+            Poll::Ready(n) => {
+                self.ending.bytes_down += n as u64;
+                if let Stage::Telling(telling) = &mut self.stage {
+                    telling.pay(n as u64);
+                }
+            }
         }
         if !self.backend.speaks {
             return true;
@@ -101,13 +106,15 @@ impl Relay {
     }
 
     /// Where in these bytes a Close that cannot wait any longer goes, if it can.
-    fn cut(&self, scan: &Scan) -> Option<usize> {
-        let Stage::Telling(telling) = &self.stage else {
+    fn cut(&mut self, scan: &Scan) -> Option<usize> {
+        let now = Instant::now();
+        let Stage::Telling(telling) = &mut self.stage else {
             return None;
         };
         // At the very end the socket may be dry: then `settle` decides, which knows of quiet.
-        match telling.boundary(Instant::now()) {
+        match telling.boundary(now) {
             Boundary::Quiet => None,
+            Boundary::Message if telling.owes(now, || self.backend.wire.unread_bytes()) => None,
             Boundary::Message => scan.message_end,
             Boundary::Frame => scan.frame_end,
         }

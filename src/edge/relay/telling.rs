@@ -27,6 +27,8 @@ pub(super) struct Telling {
     quiet_from: Instant,
     /// From then on the end of a message will do.
     message_from: Instant,
+    /// Bytes that the backend had sent by then and that have not been read. They go first.
+    owed: Option<u64>,
     /// From then on the end of a frame will do.
     frame_from: Instant,
     /// Then the connection is cut, if not even that came.
@@ -53,6 +55,7 @@ impl Telling {
             close_timeout,
             quiet_from: quiet_from(unanswered, now),
             message_from: now + QUIET_GRACE.min(left / 4),
+            owed: None,
             frame_from: order.deadline - close_timeout,
             deadline: order.deadline,
         }
@@ -66,6 +69,7 @@ impl Telling {
             close_timeout,
             quiet_from: now,
             message_from: now,
+            owed: None,
             frame_from: now,
             deadline: now + close_timeout,
         }
@@ -112,11 +116,31 @@ impl Telling {
         }
     }
 
+    /// The time for quiet is over: whether something still goes before the Close of what had come
+    /// by then. A client that takes nothing for as long as its reply would be awaited is owed
+    /// nothing more.
+    pub(super) fn owes(&mut self, now: Instant, unread: impl FnOnce() -> u64) -> bool {
+        *self.owed.get_or_insert_with(unread) > 0 && now < self.stuck_from()
+    }
+
+    /// So many bytes from the backend have been read.
+    pub(super) fn pay(&mut self, bytes: u64) {
+        self.owed = self.owed.map(|owed| owed.saturating_sub(bytes));
+    }
+
+    fn stuck_from(&self) -> Instant {
+        self.quiet_from + self.close_timeout
+    }
+
     /// When to look again. None: there is no time left.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
+        if now >= self.deadline {
+            return None;
+        }
         [
             self.quiet_from,
             self.message_from,
+            self.stuck_from(),
             self.frame_from,
             self.deadline,
         ]
