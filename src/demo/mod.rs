@@ -54,8 +54,12 @@ spread = \"0s\"
 clients = 8000
 ";
 
-/// Each client sends a message so often.
+/// Each client sends a message so often, ...
 const MESSAGE_EVERY: Duration = Duration::from_millis(250);
+
+/// ... unless they are so many that all together would send more often than this. It is a restart
+/// that is shown here, and not what a small machine can bear.
+const ANY_MESSAGE_EVERY: Duration = Duration::from_micros(250);
 
 /// A newcomer comes so often.
 const NEWCOMER_EVERY: Duration = Duration::from_millis(20);
@@ -196,10 +200,12 @@ async fn perform(args: &DemoArgs, display: &Display, log: Arc<Log>) -> Result<Re
     ));
 
     let began = Instant::now();
+    let interval =
+        MESSAGE_EVERY.max(ANY_MESSAGE_EVERY * u32::try_from(clients).unwrap_or(u32::MAX));
     let mut crowd = Crowd::gather(crowd::Plan {
         destination: stage.destination(),
         clients,
-        interval: MESSAGE_EVERY,
+        interval,
         connecting: CONNECTING,
         patience: STEP,
     })
@@ -212,7 +218,7 @@ async fn perform(args: &DemoArgs, display: &Display, log: Arc<Log>) -> Result<Re
     display.done(&format!(
         "{clients} clients are connected ({:.1} s), each has a message echoed every {} ms",
         began.elapsed().as_secs_f64(),
-        MESSAGE_EVERY.as_millis()
+        interval.as_millis()
     ));
     let prober = Prober::start(prober::Plan {
         destination: stage.destination(),
