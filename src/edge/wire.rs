@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use rustix::net::{RecvFlags, recv};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -43,6 +44,15 @@ impl Socket {
         match self {
             Self::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+
+    /// Asks the kernel itself: the event loop hears of news only between its rounds.
+    fn has_unread(&self) -> bool {
+        let (into, flags) = (&mut [0; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        match self {
+            Self::Tcp(socket) => recv(socket, into, flags).is_ok(),
+            Self::Unix(socket) => recv(socket, into, flags).is_ok(),
         }
     }
 }
@@ -202,6 +212,11 @@ impl Wire {
                 self.backlog.write(&mut self.socket, cx, records.filled())
             }
         }
+    }
+
+    /// Whether bytes or the end of the stream have arrived that were not received yet.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.leftover.is_empty() || self.socket.has_unread()
     }
 
     pub(super) fn has_backlog(&self) -> bool {

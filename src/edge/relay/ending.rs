@@ -412,6 +412,10 @@ impl Relay {
                     && self.client.is_between_messages()
                     && !self.client.wire.has_backlog()
                     && !self.backend.wire.has_backlog()
+                    // In a crowd the event loop's rounds are long. Of what waits in the kernel it
+                    // will tell in the next one.
+                    && !self.backend.wire.has_unread()
+                    && !self.client.wire.has_unread()
             }
             Boundary::Message => between_messages,
             Boundary::Frame => self.backend.cursor.at_frame_end(),
