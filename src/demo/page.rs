@@ -28,8 +28,9 @@ pub(super) fn page(report: &Report, paint: Paint) -> String {
     page.promise("told 1012", report.told, all);
     let closed = "closed cleanly: Close, reply, end of TLS";
     page.promise(closed, report.closed_cleanly, all);
-    page.promise("back within 5 s of their Close", report.back_in_time, all);
     page.promise("cut without a Close (1006)", report.cut, 0);
+    page.promise("back", report.back, all);
+    page.tell("back within 5 s of their Close", report.back_in_time);
 
     let newcomers = &report.newcomers;
     page.heading("New connections meanwhile");
