@@ -1,5 +1,6 @@
 //! Five thousand clients whose messages are echoed all the time, and newcomers that keep coming,
 //! while batond is restarted in the two ways in which its listening socket survives.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs::File;
 use std::future::Future;
@@ -9,8 +10,9 @@ use std::time::Duration;
 
 use batond::demo::client::{End, SERVICE_RESTART, Story};
 use batond::demo::crowd::{self, Crowd};
-use batond::demo::daemon::{Daemon, Log, Process};
+use batond::demo::daemon::{Daemon, Process};
 use batond::demo::descriptors::Room;
+use batond::demo::log::Log;
 use batond::demo::prober::{self, Outcome, Probe, Prober};
 use batond::demo::report::{Facts, Report};
 use batond::demo::stage::Stage;

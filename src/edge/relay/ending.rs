@@ -256,11 +256,12 @@ impl Relay {
         self.stage = Stage::Finishing(Instant::now() + LINGER);
     }
 
-    /// No message is under way in either direction, not even in a backlog.
+    /// No message is under way in either direction, neither in a backlog nor in a socket: the
+    /// kernel is asked, since in a crowd the event loop may tell of it only in its next round.
     fn is_between_messages(&self) -> bool {
-        [&self.client, &self.backend]
-            .into_iter()
-            .all(|half| half.is_between_messages() && !half.wire.has_backlog())
+        [&self.client, &self.backend].into_iter().all(|half| {
+            half.is_between_messages() && !half.wire.has_backlog() && half.wire.unread_bytes() == 0
+        })
     }
 
     /// Nothing moves: what does the stage ask for?
@@ -299,12 +300,13 @@ impl Relay {
 
     fn settle_telling(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Settled {
         let now = Instant::now();
-        let quiet = self.is_between_messages();
+        let quiet = matches!(&self.stage, Stage::Telling(telling) if telling.is_quiet(now))
+            && self.is_between_messages();
         let Stage::Telling(telling) = &mut self.stage else {
             return Settled::Waiting;
         };
         let place = match telling.boundary(now) {
-            Boundary::Quiet => quiet && telling.is_quiet(now),
+            Boundary::Quiet => quiet,
             Boundary::Message => {
                 !telling.owes(now, || self.backend.wire.unread_bytes())
                     && self.backend.cursor.at_message_end()
