@@ -25,7 +25,7 @@ use std::thread;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use cgroup::Cgroup;
-use launch::Launched;
+use launch::{Launched, end};
 pub(crate) use process::Process;
 
 /// Seconds that a command within a machine may take.
@@ -250,9 +250,6 @@ impl Drop for Machine {
             let journal = self.run(&["journalctl", "--no-hostname", "--lines=60"]);
             println!("{}", String::from_utf8_lossy(&journal.stdout));
         }
-        if let Err(error) = self.cgroup.kill() {
-            println!("a machine does not end: {error}");
-        }
-        let _ = self.supervisor.wait();
+        end(&mut self.supervisor, &self.cgroup);
     }
 }
