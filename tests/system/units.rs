@@ -1,7 +1,7 @@
 //! The unit files.
 
 use crate::installation;
-use crate::machine::Machine;
+use crate::machine::{Machine, tell};
 
 /// The worst exposure level that the service may have, in tenths (systemd-analyze(1),
 /// `security`). What is missing for 0: it talks to clients and backends over the network, from
@@ -30,5 +30,5 @@ fn the_service_is_confined(machine: &Machine) {
     let report = machine.check(&["systemd-analyze", "security", EXPOSURE, "batond.service"]);
     let open = report.lines().filter(|line| line.starts_with('✗'));
     open.for_each(|line| println!("{line}"));
-    println!("{}", report.lines().last().unwrap_or_default());
+    tell(report.lines().last().unwrap_or_default());
 }

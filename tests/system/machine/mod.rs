@@ -14,7 +14,7 @@ mod requirement;
 mod wait;
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
@@ -38,6 +38,12 @@ pub(crate) enum Release {
     Bookworm,
     /// Debian 13 with systemd 257.
     Trixie,
+}
+
+/// Prints a line that is seen also when the test passes, when the test harness shows nothing of
+/// what `println!` prints.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 impl Release {
