@@ -40,12 +40,6 @@ pub(crate) enum Release {
     Trixie,
 }
 
-/// Prints a line that is seen also when the test passes, when the test harness shows nothing of
-/// what `println!` prints.
-pub(crate) fn tell(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
 impl Release {
     /// The name that the Debian archive uses.
     pub(crate) fn suite(self) -> &'static str {
@@ -54,6 +48,12 @@ impl Release {
             Self::Trixie => "trixie",
         }
     }
+}
+
+/// Prints a line that is seen also when the test passes, when the test harness shows nothing of
+/// what `println!` prints.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// A booted system. Ends when dropped, at the latest with the thread that booted it.
