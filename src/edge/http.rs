@@ -5,7 +5,6 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -100,16 +99,14 @@ impl Connection {
             let connection = Rc::clone(&self);
             async move { Ok::<_, Infallible>(connection.answer(request).await) }
         });
-        let mut http = pin!(
-            builder
-                .serve_connection(TokioIo::new(wire), service)
-                .with_upgrades()
-        );
+        let mut http = builder
+            .serve_connection(TokioIo::new(wire), service)
+            .with_upgrades();
         let result = tokio::select! {
-            result = http.as_mut() => result,
+            result = &mut http => result,
             () = self.dismissed() => {
-                http.as_mut().graceful_shutdown();
-                http.await
+                std::pin::Pin::new(&mut http).graceful_shutdown();
+                (&mut http).await
             }
         };
         if let Err(error) = result {
@@ -117,6 +114,10 @@ impl Connection {
                 baton_listener = self.door.name,
                 "HTTP connection ended: {error}"
             );
+            // An answer such as 431 may be on its way, and there may be more to read.
+            if let Some(parts) = http.into_parts() {
+                upgrade::linger(parts.io.into_inner()).await;
+            }
         }
     }
 

@@ -23,7 +23,7 @@ use super::relay::Relay;
 use super::route::Service;
 use super::wire::Wire;
 
-/// How long a client may take to end its side of a connection that was refused.
+/// How long a client may take to end its side of a connection whose last word was ours.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Answers the client with the backend's 101, and starts the relay once that is on its way.
@@ -66,15 +66,20 @@ pub(super) fn switch(
 /// without close_notify, and with a reset if the client had sent more.
 pub(super) async fn end(connection: Rc<Connection>, refused: OnUpgrade) {
     // The error: the connection has ended already, or another request came on it.
-    let Some(mut wire) = refused.await.ok().and_then(wire) else {
-        return;
-    };
+    if let Some(wire) = refused.await.ok().and_then(wire) {
+        linger(wire).await;
+    }
+    drop(connection);
+}
+
+/// Ends our direction, and reads the other to its end: what is left unread would reset the
+/// connection, and destroy what was written last.
+pub(super) async fn linger(mut wire: Wire) {
     let ending = async {
         wire.shutdown().await?;
         tokio::io::copy(&mut wire, &mut tokio::io::sink()).await
     };
     let _ = timeout(LINGER, ending).await;
-    drop(connection);
 }
 
 /// None: the client or the backend was gone between the 101 and the first frame.
