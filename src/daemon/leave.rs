@@ -131,6 +131,7 @@ impl Daemon {
         progress: Option<Progress>,
         from: &mut Option<Predecessor>,
     ) {
+        self.store();
         match progress {
             Some(Progress::Draining(report)) => self.predecessor_left = Some(report.remaining),
             Some(Progress::Done(report)) => {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::args::RunArgs;
 use super::inherited::{self, Inherited};
@@ -37,6 +37,10 @@ const RECEIVE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How often the state is looked at for `STATUS=` and for progress reports.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How long a process that has nothing left to do waits for its predecessor, whose own deadline
+/// is shorter.
+const OUTWAIT: Duration = Duration::from_secs(10 * 60);
 
 /// How long clients have after a second SIGTERM.
 const HURRY: Duration = Duration::from_secs(1);
@@ -126,6 +130,7 @@ pub(super) struct Daemon {
     pub(super) state: State,
     /// Names under which sockets may be stored that nobody claimed.
     gone: Vec<String>,
+    stored: bool,
     pub(super) listeners: Rc<Vec<Listener>>,
     pub(super) edge: Rc<Edge>,
     pub(super) signals: Signals,
@@ -162,7 +167,7 @@ impl Daemon {
         let doors = setup::doors(&config, &tickets)?;
         let (listeners, gone) = setup::listeners(&config, from_units, stored)?;
         let signals = Signals::new().map_err(system("take over the signals"))?;
-        let program = std::env::current_exe().map_err(system("find the own program"))?;
+        let program = setup::program().map_err(system("find the own program"))?;
         let routes = Routes::new(&config.services);
         let edge = Edge::start(config.workers, config.limits.clone(), routes)
             .map_err(system("start the workers"))?;
@@ -184,6 +189,7 @@ impl Daemon {
             tickets,
             state,
             gone,
+            stored: false,
             listeners: Rc::new(listeners),
             edge: Rc::new(edge),
             signals,
@@ -249,10 +255,21 @@ impl Daemon {
             "ready: {} listening sockets",
             self.listeners.len()
         );
-        self.state.ticket_keys = self.tickets.carry();
-        fdstore::store(&self.notifier, &self.listeners, &self.gone, &mut self.state);
+        if reports.is_none() {
+            self.store();
+        }
         self.control(reports).await;
         Ok(())
+    }
+
+    /// Stores what the next process is to have. systemd listens to the main process only: after
+    /// a handoff this waits until the predecessor has said who that is.
+    pub(super) fn store(&mut self) {
+        if std::mem::replace(&mut self.stored, true) {
+            return;
+        }
+        self.state.ticket_keys = self.tickets.carry();
+        fdstore::store(&self.notifier, &self.listeners, &self.gone, &mut self.state);
     }
 
     /// Looks whether a new ticket key is due; the next process gets it, too.
@@ -262,7 +279,7 @@ impl Daemon {
             Ok(true) => {
                 self.state.ticket_keys = self.tickets.carry();
                 // After a handover the successor speaks to systemd.
-                if self.phase.accepts() {
+                if self.phase.accepts() && self.stored {
                     fdstore::store_state(&self.notifier, &mut self.state);
                 }
             }
@@ -276,8 +293,11 @@ impl Daemon {
         let mut watchdog = self.notifier.watchdog_interval().map(interval);
         let mut preparing: Option<Pending<Result<Successor, HandoffError>>> = None;
         let mut draining: Option<Pending<()>> = None;
-        let mut answering: Option<Pending<()>> = None;
-        while self.phase != Phase::Ended {
+        let mut answering: Option<Pending<bool>> = None;
+        // With KillMode=mixed systemd kills what is left when the main process ends: outwait a
+        // predecessor that is still draining, unless asked once more.
+        let mut outwait = None;
+        while self.phase != Phase::Ended || predecessor.is_some() {
             let event = tokio::select! {
                 signal = self.signals.recv() => match signal {
                     Signal::Terminate => Some(Event::Terminate),
@@ -293,6 +313,7 @@ impl Daemon {
                     self.note_predecessor(progress, &mut predecessor);
                     None
                 }
+                () = past(outwait) => break,
                 _ = tick.tick() => {
                     self.tell_status().await;
                     self.rotate_tickets();
@@ -303,13 +324,18 @@ impl Daemon {
                     answering = Some(Box::pin(async move { edge.ping().await }));
                     None
                 }
-                () = done(&mut answering) => {
+                alive = done(&mut answering) => {
                     // Both loops have answered: this one and every worker's.
-                    self.notifier.watchdog();
+                    if alive {
+                        self.notifier.watchdog();
+                    }
                     None
                 }
             };
             let Some(event) = event else { continue };
+            if self.phase == Phase::Ended && event == Event::Terminate {
+                break;
+            }
             let (phase, action) = self.phase.on(event);
             self.phase = phase;
             match action {
@@ -327,7 +353,10 @@ impl Daemon {
                 Action::Hurry => {
                     draining = Some(self.drain(self.departure, false, Some(HURRY)));
                 }
-                Action::Exit => self.report().await,
+                Action::Exit => {
+                    self.report().await;
+                    outwait = Some(Instant::now() + OUTWAIT);
+                }
             }
         }
     }
@@ -358,5 +387,12 @@ async fn next_progress(predecessor: &mut Option<Predecessor>) -> Option<Progress
     match predecessor {
         None => std::future::pending().await,
         Some(predecessor) => predecessor.next_progress().await,
+    }
+}
+
+async fn past(at: Option<Instant>) {
+    match at {
+        None => std::future::pending().await,
+        Some(at) => tokio::time::sleep_until(at).await,
     }
 }

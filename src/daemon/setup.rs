@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -166,4 +167,13 @@ pub(super) fn listeners(
     }
     let gone = opened.unclaimed.into_iter().map(|(name, _)| name).collect();
     Ok((opened.listeners, gone))
+}
+
+/// The program as it was called, which is what a successor is to be: an upgrade may have put
+/// another file or another symbolic link there by then.
+pub(super) fn program() -> io::Result<PathBuf> {
+    match std::env::args_os().next().map(PathBuf::from) {
+        Some(called) if called.components().count() > 1 => std::path::absolute(called),
+        _ => std::env::current_exe(),
+    }
 }

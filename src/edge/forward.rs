@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use hyper::Request;
 use hyper::header::{
     CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
     UPGRADE,
@@ -61,6 +62,20 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 pub(super) fn set_websocket_upgrade(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// Makes Host say what the request line says, if that names a host (RFC 9112 §3.2.2), so that
+/// batond and the backend cannot be of two minds.
+pub(super) fn settle_host<B>(request: &mut Request<B>) -> Result<(), &'static str> {
+    if request.headers().get_all(HOST).iter().nth(1).is_some() {
+        return Err("more than one Host field");
+    }
+    if let Some(authority) = request.uri().authority() {
+        let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+        let value = HeaderValue::from_str(host).map_err(|_| "the request names no valid host")?;
+        request.headers_mut().insert(HOST, value);
+    }
+    Ok(())
 }
 
 /// HTTP/1.0 knows requests without a host, HTTP/1.1, in which they go on, does not

@@ -28,8 +28,16 @@ use super::upgrade;
 use super::wire::{Socket, Wire};
 use super::worker::{Presence, Slot, Worker};
 
-/// How long a backend may take from a request to the header of its answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a backend may take from the request for a WebSocket to its answer.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The same for other requests, whose bodies may be long in coming, and whose answers may wait
+/// for an event.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// How long a drain lets a connection that has been answered wait for a request that may be on
+/// its way.
+const KEEP_ALIVE_GRACE: Duration = Duration::from_secs(1);
 
 /// How long a drain waits for the first request of a connection that was accepted before.
 const NEWCOMER_GRACE: Duration = Duration::from_secs(2);
@@ -85,11 +93,10 @@ impl Connection {
         let Some(wire) = self.handshake(socket, deadline).await else {
             return;
         };
-        let left = deadline.saturating_duration_since(Instant::now());
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(left.max(Duration::from_millis(1)))
+            .header_read_timeout(limits.handshake_timeout)
             .max_buf_size(limits.header_bytes)
             .max_header_size(limits.header_bytes)
             .preserve_header_case(true)
@@ -104,6 +111,7 @@ impl Connection {
             .with_upgrades();
         let result = tokio::select! {
             result = &mut http => result,
+            () = self.overdue(deadline) => return,
             () = self.dismissed() => {
                 std::pin::Pin::new(&mut http).graceful_shutdown();
                 (&mut http).await
@@ -121,13 +129,24 @@ impl Connection {
         }
     }
 
-    /// Resolves when a drain wants the connection to end. Who has not asked yet is waited for
-    /// and still answered; who has been may ask the next process.
+    /// Resolves at the deadline if no request has come by then.
+    async fn overdue(&self, deadline: Instant) {
+        tokio::time::sleep_until(deadline).await;
+        if self.asked.get() {
+            std::future::pending().await
+        }
+    }
+
+    /// Resolves when a drain wants the connection to end. Whoever may have a request on
+    /// its way is waited for, and answered.
     async fn dismissed(&self) {
         self.worker.drain_begins().await;
-        if !self.asked.get() {
-            tokio::time::sleep(NEWCOMER_GRACE).await;
-        }
+        let grace = if self.asked.get() {
+            KEEP_ALIVE_GRACE
+        } else {
+            NEWCOMER_GRACE
+        };
+        tokio::time::sleep(grace).await;
     }
 
     async fn handshake(&self, socket: Socket, deadline: Instant) -> Option<Wire> {
@@ -201,9 +220,12 @@ impl Connection {
     /// Takes `client` if the connection becomes a WebSocket.
     async fn forward(
         self: &Rc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         client: &mut Option<OnUpgrade>,
     ) -> Response<Body> {
+        if let Err(what) = forward::settle_host(&mut request) {
+            return refusal(StatusCode::BAD_REQUEST, what);
+        }
         let Some(service) = self.route(&request) else {
             return refusal(
                 StatusCode::NOT_FOUND,
@@ -235,14 +257,8 @@ impl Connection {
     }
 
     fn route(&self, request: &Request<Incoming>) -> Option<std::sync::Arc<Service>> {
-        let host = match request.uri().host() {
-            Some(host) => host,
-            None => request
-                .headers()
-                .get(HOST)
-                .and_then(|host| host.to_str().ok())
-                .unwrap_or(""),
-        };
+        let host = request.headers().get(HOST);
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
         let routes = self.worker.shared.routes.load();
         routes
             .find(&self.door.name, host, request.uri().path())
@@ -298,7 +314,12 @@ impl Connection {
             tokio::task::spawn_local(connection.with_upgrades());
             sender.send_request(request).await
         };
-        match timeout(ANSWER_TIMEOUT, answer).await {
+        let patience = if upgrade {
+            UPGRADE_TIMEOUT
+        } else {
+            ANSWER_TIMEOUT
+        };
+        match timeout(patience, answer).await {
             Ok(Ok(response)) => Ok((response, occupied)),
             Ok(Err(error)) => Err(failed(
                 StatusCode::BAD_GATEWAY,
@@ -308,10 +329,7 @@ impl Connection {
             Err(_) => Err(failed(
                 StatusCode::GATEWAY_TIMEOUT,
                 "the service did not answer in time",
-                format!(
-                    "the backend did not answer within {} s",
-                    ANSWER_TIMEOUT.as_secs()
-                ),
+                format!("the backend did not answer within {} s", patience.as_secs()),
             )),
         }
     }

@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::chunk::{Scratch, with_scratch};
+use super::chunk::{READ_SIZE, Scratch, with_scratch};
 use super::tls::{Records, Session};
 
 /// A connected stream socket.
@@ -216,6 +216,11 @@ impl Wire {
         !self.backlog.bytes.is_empty()
     }
 
+    /// Bytes that wait until the socket takes them.
+    pub(super) fn backlog_len(&self) -> usize {
+        self.backlog.bytes.len() - self.backlog.sent
+    }
+
     pub(super) fn poll_flush_backlog(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.backlog.poll_flush(&mut self.socket, cx)
     }
@@ -291,6 +296,10 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
+        if wire.backlog_len() > READ_SIZE {
+            // Who makes TLS answer it and takes no answer is not heard further.
+            ready!(wire.poll_flush_backlog(cx))?;
+        }
         if wire.tls.is_none() && wire.leftover.is_empty() {
             return match &mut wire.socket {
                 Socket::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
@@ -320,7 +329,7 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
         ready!(wire.poll_flush_backlog(cx))?;
-        let bytes = &bytes[..bytes.len().min(super::chunk::READ_SIZE)];
+        let bytes = &bytes[..bytes.len().min(READ_SIZE)];
         with_scratch(|scratch| wire.send(cx, bytes, &mut scratch.records))?;
         Poll::Ready(Ok(bytes.len()))
     }

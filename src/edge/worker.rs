@@ -99,6 +99,23 @@ impl Worker {
         None
     }
 
+    /// Counts that newcomers have to wait, and says so when it begins to happen.
+    pub(super) fn handshakes_exhausted(&self) {
+        if self
+            .shared
+            .counters
+            .handshake_waits
+            .fetch_add(1, Relaxed)
+            .wrapping_add(1)
+            .is_power_of_two()
+        {
+            tracing::warn!(
+                "limits.handshakes: {} connections have not sent a request yet, newcomers wait",
+                self.shared.limits.handshakes
+            );
+        }
+    }
+
     pub(super) fn enter(self: &Rc<Self>) -> Presence {
         self.connections.set(self.connections.get() + 1);
         Presence(Rc::clone(self))
@@ -280,22 +297,25 @@ impl Edge {
             .await;
     }
 
-    /// Resolves when every worker has answered: none hangs.
-    pub async fn ping(&self) {
-        self.ask_all(Command::Ping).await;
+    /// Resolves when every worker has answered: none hangs. False: one is dead.
+    pub async fn ping(&self) -> bool {
+        self.ask_all(Command::Ping).await
     }
 
-    async fn ask_all(&self, command: impl Fn(oneshot::Sender<()>) -> Command) {
+    async fn ask_all(&self, command: impl Fn(oneshot::Sender<()>) -> Command) -> bool {
+        let mut all = true;
         let mut answers = Vec::new();
         for worker in &self.workers {
             let (done, answer) = oneshot::channel();
-            if worker.send(command(done)).await.is_ok() {
-                answers.push(answer);
+            match worker.send(command(done)).await {
+                Ok(()) => answers.push(answer),
+                Err(_) => all = false,
             }
         }
         for answer in answers {
-            let _ = answer.await;
+            all &= answer.await.is_ok();
         }
+        all
     }
 
     /// Clients with a WebSocket now, over all workers.

@@ -57,8 +57,11 @@ impl Relay {
         }
     }
 
-    pub(super) fn note_activity(&mut self, from: Sender) {
-        self.unanswered = from == Sender::Client;
+    /// Something moved. Control frames and beginnings of messages answer nothing.
+    pub(super) fn note_activity(&mut self, from: Sender, whole_message: bool) {
+        if whole_message {
+            self.unanswered = from == Sender::Client;
+        }
         if let Stage::Telling(telling) = &mut self.stage {
             telling.wait_for_quiet(self.unanswered, Instant::now());
         }
@@ -102,8 +105,10 @@ impl Relay {
             }
             _ => {
                 self.left_first();
-                self.backend.send(cx, frame, records);
-                self.backend.close_sent = true;
+                if !self.backend.close_sent {
+                    self.backend.send(cx, frame, records);
+                    self.backend.close_sent = true;
+                }
                 self.await_other_close(self.backend.speaks);
             }
         }
@@ -177,6 +182,7 @@ impl Relay {
         self.ending.backend_violation = Some(violation);
         self.close_backend(CloseCode::PROTOCOL_ERROR, cx, records);
         if !self.client.close_sent {
+            self.left_first();
             self.tell_at_next_frame(self.entry.lost_code(), "the backend broke the protocol");
         }
     }

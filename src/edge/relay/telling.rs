@@ -10,11 +10,8 @@ use super::super::close::CloseFrame;
 /// How long nothing must have moved for a moment to count as quiet, if the backend spoke last.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// The same if the client spoke last: an answer may be on its way, and behind the Close it would
-/// be lost.
-const QUIET_UNANSWERED: Duration = Duration::from_millis(250);
-
-/// How long a quiet moment is waited for, unless a quarter of the time left is less.
+/// How long a quiet moment is waited for, unless a quarter of the time left is less. If the client
+/// spoke last, its answer may be on its way for as long, and behind the Close it would be lost.
 const QUIET_GRACE: Duration = Duration::from_secs(2);
 
 /// A Close of ours on its way into the stream.
@@ -80,6 +77,7 @@ impl Telling {
         let left = order.deadline.saturating_duration_since(now);
         self.close_timeout = self.close_timeout.min(order.close_timeout).min(left / 2);
         self.deadline = self.deadline.min(order.deadline);
+        self.message_from = self.message_from.min(now + left / 4);
         self.frame_from = self.frame_from.min(self.deadline - self.close_timeout);
     }
 
@@ -151,5 +149,5 @@ impl Telling {
 }
 
 fn quiet_from(unanswered: bool, now: Instant) -> Instant {
-    now + if unanswered { QUIET_UNANSWERED } else { QUIET }
+    now + if unanswered { QUIET_GRACE } else { QUIET }
 }
