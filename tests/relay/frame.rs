@@ -131,7 +131,10 @@ impl Frame {
         let payload = bytes.get(at..at + size)?;
         let frame = Self {
             first,
-            payload: masked(payload, key).collect(),
+            payload: match is_masked {
+                true => masked(payload, key).collect(),
+                false => payload.to_vec(),
+            },
         };
         Some((frame, is_masked, at + size))
     }
