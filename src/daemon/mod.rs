@@ -42,7 +42,18 @@ pub fn main() -> ExitCode {
     // Both before anything that could start a thread.
     let inherited = inherited::take();
     let notifier = Notifier::from_env();
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version come this way too, and are no errors.
+            let _ = error.print();
+            return if error.use_stderr() {
+                exit::USAGE.into()
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
     match args.command {
         Some(Command::Check(check)) => return check_command(check),
         Some(Command::Demo(options)) => return demo::main(options),

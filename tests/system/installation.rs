@@ -38,7 +38,6 @@ DynamicUser=yes
 /// Installs the programs, the units and the user.
 pub(crate) fn install(machine: &Machine) {
     machine.install_file(env!("CARGO_BIN_EXE_batond"), "/usr/bin/batond", 0o755);
-    machine.install_file(env!("CARGO_BIN_EXE_batonctl"), "/usr/bin/batonctl", 0o755);
     let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd");
     for unit in UNITS {
         machine.install_file(

@@ -1,1 +1,0 @@
-//! `batonctl`, the operator's tool.
