@@ -15,8 +15,9 @@ use super::{Half, Relay};
 /// backend brings is far less.
 const OWN_BACKLOG_MAX: usize = 256 * 1024;
 
-/// What is read from a backend and dropped after the client's Close, in bytes. Then it meets the
-/// back-pressure again that the client would have made.
+/// What is read from a backend and dropped while a client's reply is awaited, in bytes. Then it
+/// meets the back-pressure again that the client would have made; the rest is read, for a moment,
+/// when both connections end.
 const DROPPED_MAX: u64 = 1 << 20;
 
 impl Relay {
@@ -66,7 +67,7 @@ impl Relay {
         // After its Close the client gets nothing more; what is only counted needs no room.
         let counts_only = !self.backend.speaks || self.client.close_sent;
         let flushed = self.client.is_flushed(cx);
-        let enough = counts_only && self.dropped > DROPPED_MAX;
+        let enough = matches!(self.stage, Stage::Told(_)) && self.dropped > DROPPED_MAX;
         if self.backend.eof || enough || !(flushed || counts_only) {
             return false;
         }
