@@ -23,6 +23,7 @@ use super::acceptor::Door;
 use super::backend::{self, Occupied};
 use super::counters::count;
 use super::forward;
+use super::listener::Cookie;
 use super::route::Service;
 use super::upgrade;
 use super::wire::{Socket, Wire};
@@ -44,6 +45,8 @@ pub(super) struct Connection {
     pub(super) worker: Rc<Worker>,
     pub(super) door: Rc<Door>,
     pub(super) peer: Option<IpAddr>,
+    /// The listening socket that it came through.
+    pub(super) socket: Cookie,
     /// Counts it among the clients; None: there were too many already, so it gets a 503.
     pub(super) slot: RefCell<Option<Slot>>,
     pub(super) presence: RefCell<Option<Presence>>,
@@ -58,6 +61,7 @@ impl Connection {
         worker: Rc<Worker>,
         door: Rc<Door>,
         peer: Option<IpAddr>,
+        socket: Cookie,
         permit: OwnedSemaphorePermit,
     ) -> Rc<Self> {
         let slot = worker.admit();
@@ -66,6 +70,7 @@ impl Connection {
             worker,
             door,
             peer,
+            socket,
             admitted: slot.is_some(),
             slot: RefCell::new(slot),
             presence: RefCell::new(Some(presence)),
@@ -76,7 +81,7 @@ impl Connection {
 
     /// Serves the connection until it ends or becomes a WebSocket.
     pub(super) async fn serve(self: Rc<Self>, socket: Socket) {
-        let limits = &self.worker.shared.limits;
+        let limits = self.worker.shared.limits.load_full();
         let deadline = Instant::now() + limits.handshake_timeout;
         let Some(wire) = self.handshake(socket, deadline).await else {
             return;
@@ -102,7 +107,7 @@ impl Connection {
         );
         let result = tokio::select! {
             result = http.as_mut() => result,
-            () = self.worker.drain_begins() => {
+            () = self.worker.farewell_begins(self.socket) => {
                 // Who has not asked yet is still answered; who has may ask the next process.
                 if self.answered.get() {
                     http.as_mut().graceful_shutdown();
@@ -169,7 +174,9 @@ impl Connection {
             response
         };
         self.answered.set(true);
-        if self.worker.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        if self.worker.bids_farewell(self.socket)
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        {
             response
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));

@@ -14,6 +14,7 @@ pub mod counters;
 mod drain;
 mod forward;
 pub mod frame;
+mod handshakes;
 mod http;
 pub mod listener;
 mod relay;
@@ -25,4 +26,4 @@ mod worker;
 
 pub use acceptor::Door;
 pub use drain::{Announcement, Departure};
-pub use worker::Edge;
+pub use worker::{Edge, Prepared};

@@ -2,6 +2,7 @@
 //! connection is shared between threads. The control loop talks to them by command.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,14 +14,15 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::acceptor::{Door, accept};
+use super::acceptor::{Door, Post, accept};
 use super::clients::{Client, Clients};
 use super::counters::Counters;
 use super::drain;
-use super::listener::ListeningSocket;
+use super::handshakes::Handshakes;
+use super::listener::{Cookie, Listener, ListeningSocket};
 use super::relay::Ending;
 use super::route::Routes;
-use crate::config::Limits;
+use crate::config::{Limits, ServiceConfig};
 use crate::control::message_id;
 use crate::event;
 
@@ -31,8 +33,7 @@ const COMMANDS: usize = 16;
 pub(super) struct Shared {
     pub(super) routes: ArcSwap<Routes>,
     pub(super) counters: Counters,
-    pub(super) limits: Limits,
-    pub(super) handshakes: Arc<Semaphore>,
+    pub(super) limits: ArcSwap<Limits>,
     clients: AtomicUsize,
     /// `limits.clients` has been reached, and it was said.
     full: AtomicBool,
@@ -48,7 +49,9 @@ pub(super) struct Worker {
     connections: Cell<usize>,
     empty: Notify,
     drain: RefCell<Option<drain::Announcement>>,
-    drain_begins: Notify,
+    /// Sockets that were closed lately, and what those who came through them are told.
+    closed: RefCell<HashMap<Cookie, drain::Announcement>>,
+    farewell_begins: Notify,
 }
 
 /// Counts one client, until it is dropped.
@@ -78,7 +81,7 @@ impl Worker {
     pub(super) fn admit(&self) -> Option<Slot> {
         let slot = Slot(Arc::clone(&self.shared));
         let before = self.shared.clients.fetch_add(1, Relaxed);
-        let limit = self.shared.limits.clients;
+        let limit = self.shared.limits.load().clients;
         if before < limit {
             if before < limit / 10 * 9 && self.shared.full.load(Relaxed) {
                 self.shared.full.store(false, Relaxed);
@@ -101,24 +104,35 @@ impl Worker {
         Presence(Rc::clone(self))
     }
 
-    pub(super) fn is_draining(&self) -> bool {
-        self.drain.borrow().is_some()
+    /// Who came through this socket is to leave.
+    pub(super) fn bids_farewell(&self, socket: Cookie) -> bool {
+        self.drain.borrow().is_some() || self.closed.borrow().contains_key(&socket)
     }
 
-    /// Resolves when a drain begins.
-    pub(super) async fn drain_begins(&self) {
-        let notified = self.drain_begins.notified();
-        if !self.is_draining() {
+    /// Resolves when that begins.
+    pub(super) async fn farewell_begins(&self, socket: Cookie) {
+        loop {
+            let notified = self.farewell_begins.notified();
+            if self.bids_farewell(socket) {
+                return;
+            }
             notified.await;
         }
     }
 
     /// A client's relay begins.
     pub(super) fn joined(&self, client: &Rc<Client>) -> usize {
-        if let Some(announcement) = &*self.drain.borrow() {
+        let (drain, closed) = (self.drain.borrow(), self.closed.borrow());
+        if let Some(announcement) = drain.as_ref().or_else(|| closed.get(&client.socket)) {
             client.tell(announcement.order(client, &self.shared.announced));
         }
         self.clients.insert(Rc::clone(client))
+    }
+
+    /// Nobody comes through these sockets any more.
+    pub(super) fn forget(&self, sockets: &[Cookie]) {
+        let mut closed = self.closed.borrow_mut();
+        closed.retain(|socket, _| !sockets.contains(socket));
     }
 
     /// A client's relay has ended.
@@ -153,11 +167,25 @@ impl Worker {
         let mut acceptors: Vec<JoinHandle<()>> = Vec::new();
         while let Some(command) = commands.recv().await {
             match command {
-                Command::Accept(doors) => {
-                    for (door, socket) in doors {
-                        let accepting = accept(Rc::clone(&self), Rc::new(door), socket);
+                Command::Accept(posts, handshakes) => {
+                    for (door, socket, cookie) in posts {
+                        let post = Post {
+                            door: Rc::new(door),
+                            socket,
+                            cookie,
+                        };
+                        let accepting = accept(Rc::clone(&self), post, Arc::clone(&handshakes));
                         acceptors.push(tokio::task::spawn_local(accepting));
                     }
+                }
+                Command::Close(sockets, announcement) => {
+                    let told = sockets.iter().map(|one| (*one, announcement.clone()));
+                    self.closed.borrow_mut().extend(told);
+                    self.farewell_begins.notify_waiters();
+                    let worker = Rc::clone(&self);
+                    tokio::task::spawn_local(async move {
+                        drain::close(&worker, &sockets, announcement).await;
+                    });
                 }
                 Command::StopAccepting(done) => {
                     for acceptor in acceptors.drain(..) {
@@ -169,7 +197,7 @@ impl Worker {
                 }
                 Command::Drain(announcement, done) => {
                     self.drain.replace(Some(announcement.clone()));
-                    self.drain_begins.notify_waiters();
+                    self.farewell_begins.notify_waiters();
                     let worker = Rc::clone(&self);
                     tokio::task::spawn_local(async move {
                         drain::drain(&worker, announcement).await;
@@ -195,8 +223,12 @@ impl Worker {
     }
 }
 
+/// What one worker accepts on.
+type Batch = Vec<(Door, ListeningSocket, Cookie)>;
+
 enum Command {
-    Accept(Vec<(Door, ListeningSocket)>),
+    Accept(Batch, Arc<Semaphore>),
+    Close(Vec<Cookie>, drain::Announcement),
     StopAccepting(oneshot::Sender<()>),
     Drain(drain::Announcement, oneshot::Sender<()>),
     Ping(oneshot::Sender<()>),
@@ -206,9 +238,12 @@ enum Command {
 pub struct Edge {
     shared: Arc<Shared>,
     workers: Vec<mpsc::Sender<Command>>,
-    /// Permits that came on top of `limits.handshakes`, since each accept loop holds one while it
-    /// waits for a connection.
-    waiting_permits: Cell<usize>,
+    handshakes: Handshakes,
+}
+
+/// A change that can be made without failing: every worker has its descriptors.
+pub struct Prepared {
+    batches: Vec<Batch>,
 }
 
 impl Edge {
@@ -220,8 +255,7 @@ impl Edge {
         let shared = Arc::new(Shared {
             routes: ArcSwap::from_pointee(routes),
             counters: Counters::default(),
-            handshakes: Arc::new(Semaphore::new(limits.handshakes)),
-            limits,
+            limits: ArcSwap::from_pointee(limits),
             clients: AtomicUsize::new(0),
             full: AtomicBool::new(false),
             announced: AtomicU64::new(0),
@@ -232,7 +266,7 @@ impl Edge {
         Ok(Self {
             shared,
             workers,
-            waiting_permits: Cell::new(0),
+            handshakes: Handshakes::default(),
         })
     }
 
@@ -240,31 +274,58 @@ impl Edge {
     ///
     /// # Errors
     /// The limit on open descriptors; then nothing is accepted.
-    pub async fn accept(&self, doors: &[(Door, &super::listener::Listener)]) -> io::Result<()> {
-        let mut batches = Vec::new();
-        for _ in &self.workers {
-            let batch = doors
-                .iter()
-                .map(|(door, listener)| Ok((door.clone(), listener.try_clone()?)))
-                .collect::<io::Result<Vec<_>>>()?;
-            batches.push(batch);
-        }
-        let waiting = doors.len() * self.workers.len();
-        self.shared.handshakes.add_permits(waiting);
-        self.waiting_permits
-            .set(self.waiting_permits.get() + waiting);
-        for (worker, batch) in self.workers.iter().zip(batches) {
-            let _ = worker.send(Command::Accept(batch)).await;
-        }
+    pub async fn accept(&self, doors: &[(Door, &Listener)]) -> io::Result<()> {
+        self.begin(self.prepare(doors)?).await;
         Ok(())
+    }
+
+    /// Makes the descriptors for [`Self::replace`].
+    ///
+    /// # Errors
+    /// The limit on open descriptors.
+    pub fn prepare(&self, doors: &[(Door, &Listener)]) -> io::Result<Prepared> {
+        let post = |(door, listener): &(Door, &Listener)| {
+            Ok((door.clone(), listener.try_clone()?, listener.cookie()?))
+        };
+        let batch = |_| doors.iter().map(post).collect();
+        let batches = self.workers.iter().map(batch).collect::<io::Result<_>>()?;
+        Ok(Prepared { batches })
+    }
+
+    /// Puts another configuration into use. What comes during the change waits in the accept
+    /// queue; who is connected keeps what it has.
+    pub async fn replace(&self, prepared: Prepared, services: &[ServiceConfig], limits: Limits) {
+        self.stop_accepting().await;
+        let routes = self.shared.routes.load().renewed(services);
+        self.shared.routes.store(Arc::new(routes));
+        self.shared.limits.store(Arc::new(limits));
+        self.begin(prepared).await;
+    }
+
+    async fn begin(&self, prepared: Prepared) {
+        let loops: usize = prepared.batches.iter().map(Vec::len).sum();
+        let handshakes = self
+            .handshakes
+            .permits(self.shared.limits.load().handshakes + loops);
+        for (worker, batch) in self.workers.iter().zip(prepared.batches) {
+            let _ = worker
+                .send(Command::Accept(batch, Arc::clone(&handshakes)))
+                .await;
+        }
     }
 
     /// Stops accepting. When it returns, no worker holds a listening socket.
     pub async fn stop_accepting(&self) {
         self.ask_all(Command::StopAccepting).await;
-        self.shared
-            .handshakes
-            .forget_permits(self.waiting_permits.take());
+    }
+
+    /// Tells every client that came through one of these sockets to leave, and does not wait.
+    /// Nobody accepts on them any more.
+    pub async fn close(&self, sockets: &[Cookie], announcement: &drain::Announcement) {
+        for worker in &self.workers {
+            let close = Command::Close(sockets.to_vec(), announcement.clone());
+            let _ = worker.send(close).await;
+        }
     }
 
     /// Tells every client to leave, and waits until all have left or the announcement's deadline
@@ -292,6 +353,11 @@ impl Edge {
         }
     }
 
+    /// Worker threads.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
     /// Clients connected now, over all workers.
     pub fn clients(&self) -> usize {
         self.shared.clients.load(Relaxed)
@@ -300,11 +366,6 @@ impl Edge {
     /// What happened since the process began.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
-    }
-
-    /// Replaces the services. Established connections are not touched.
-    pub fn route(&self, routes: Routes) {
-        self.shared.routes.store(Arc::new(routes));
     }
 }
 
@@ -330,7 +391,8 @@ fn spawn(number: usize, shared: Arc<Shared>) -> io::Result<mpsc::Sender<Command>
                 connections: Cell::new(0),
                 empty: Notify::new(),
                 drain: RefCell::new(None),
-                drain_begins: Notify::new(),
+                closed: RefCell::default(),
+                farewell_begins: Notify::new(),
             });
             runtime.block_on(worker.run(commands));
         })?;
