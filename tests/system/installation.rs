@@ -50,6 +50,14 @@ pub(crate) fn install(machine: &Machine) {
     let users = "/usr/lib/sysusers.d/batond.conf";
     machine.install_file(files.join("batond.sysusers"), users, 0o644);
     machine.check(&["systemd-sysusers", "batond.conf"]);
+    let policy = "org.batond.Baton1.conf";
+    machine.install_file(
+        files.with_file_name("packaging").join(policy),
+        &format!("/usr/share/dbus-1/system.d/{policy}"),
+        0o644,
+    );
+    // Names the user, so it comes after the user; else the bus leaves it out.
+    machine.check(&["systemctl", "reload", "dbus"]);
     machine.check(&["systemctl", "daemon-reload"]);
 }
 
