@@ -82,7 +82,7 @@ impl Daemon {
                 &proxy.interface(),
             )
             .await
-            .and_then(|reply| Ok(reply.body().deserialize()?))
+            .and_then(|reply| reply.body().deserialize())
             .map_err(|error| self.failed(error))?;
         Status::from_properties(&properties).ok_or_else(|| {
             Failure::Unknown("its properties are not those that this version knows".to_owned())

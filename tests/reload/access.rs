@@ -18,7 +18,11 @@ fn another_user_may_look_and_not_command() {
     // Where anybody can get at it.
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("batonctl");
-    fs::copy(env!("CARGO_BIN_EXE_batonctl"), &program).unwrap();
+    // By another process: a descriptor for writing that a child of another test inherits for a
+    // moment would make the file busy.
+    let mut copy = Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_batonctl")).arg(&program);
+    assert!(copy.status().unwrap().success());
     let open = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
     open(folder.path());
     let socket = world.bus.address.strip_prefix("unix:path=").unwrap();
