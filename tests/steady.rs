@@ -1,5 +1,6 @@
 //! Five thousand clients whose messages are echoed all the time, and newcomers that keep coming,
 //! while batond is restarted in the two ways in which its listening socket survives.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs::File;
 use std::future::Future;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use batond::demo::client::{End, SERVICE_RESTART, Story};
 use batond::demo::crowd::{self, Crowd};
-use batond::demo::daemon::{Daemon, Log, Process};
+use batond::demo::daemon::{Daemon, Process};
 use batond::demo::descriptors::Room;
 use batond::demo::prober::{self, Outcome, Probe, Prober};
 use batond::demo::report::{Facts, Report};
@@ -41,14 +42,15 @@ handshake_timeout = "300s"
 #[test]
 fn steady_clients_and_newcomers_lose_nothing_when_the_socket_is_handed_over() {
     alone(async {
-        let scene = Scene::set();
-        let mut daemon = scene.start().await;
-        let guests = Guests::arrive(&scene).await;
+        let (stage, socket) = Stage::set(SETTINGS).unwrap();
+        // From here on nobody but batond keeps the socket open.
+        let mut daemon = start(&stage, socket).await;
+        let guests = Guests::arrive(&stage).await;
         let asked = Instant::now();
         daemon.process().signal(Signal::USR2).unwrap();
         let successor = within("a successor", daemon.successor()).await.unwrap();
         ends_well(&daemon).await;
-        guests.lost_nothing(&scene, &daemon, asked).await;
+        guests.lost_nothing(&stage, &daemon, asked).await;
         end(&successor).await;
     });
 }
@@ -56,14 +58,15 @@ fn steady_clients_and_newcomers_lose_nothing_when_the_socket_is_handed_over() {
 #[test]
 fn steady_clients_and_newcomers_lose_nothing_when_the_next_process_inherits_the_socket() {
     alone(async {
-        let scene = Scene::set();
-        let first = scene.start().await;
-        let guests = Guests::arrive(&scene).await;
+        let (stage, socket) = Stage::set(SETTINGS).unwrap();
+        // Held here as systemd holds it, while there is no process.
+        let first = start(&stage, socket.try_clone().unwrap()).await;
+        let guests = Guests::arrive(&stage).await;
         let asked = Instant::now();
         first.process().signal(Signal::TERM).unwrap();
         ends_well(&first).await;
-        let second = scene.start().await;
-        guests.lost_nothing(&scene, &first, asked).await;
+        let second = start(&stage, socket).await;
+        guests.lost_nothing(&stage, &first, asked).await;
         end(second.process()).await;
     });
 }
@@ -93,28 +96,12 @@ async fn end(process: &Process) {
     within("the end of the last process", process.ended()).await;
 }
 
-/// What batond needs, and the listening socket, held as systemd holds it: every process that is
-/// started gets a copy.
-struct Scene {
-    stage: Stage,
-    socket: TcpListener,
-}
-
-impl Scene {
-    fn set() -> Self {
-        let (stage, socket) = Stage::set(SETTINGS).unwrap();
-        Self { stage, socket }
-    }
-
-    async fn start(&self) -> Daemon {
-        let program = env!("CARGO_BIN_EXE_batond").as_ref();
-        let socket = self.socket.try_clone().unwrap();
-        let log = Arc::new(Log::default());
-        let mut daemon = self.stage.start(program, socket, log).unwrap();
-        let ready = within("the start of a process", daemon.ready()).await;
-        assert!(ready.is_ok(), "{ready:?} {:?}", daemon.log().last(10));
-        daemon
-    }
+async fn start(stage: &Stage, socket: TcpListener) -> Daemon {
+    let program = env!("CARGO_BIN_EXE_batond").as_ref();
+    let mut daemon = stage.start(program, socket, Arc::default()).unwrap();
+    let ready = within("the start of a process", daemon.ready()).await;
+    assert!(ready.is_ok(), "{ready:?} {:?}", daemon.log().last(10));
+    daemon
 }
 
 /// Those who are connected, and those who come.
@@ -125,9 +112,9 @@ struct Guests {
 }
 
 impl Guests {
-    async fn arrive(scene: &Scene) -> Self {
+    async fn arrive(stage: &Stage) -> Self {
         let clients = as_many_as_fit(CLIENTS);
-        let destination = scene.stage.destination();
+        let destination = stage.destination();
         let mut crowd = Crowd::gather(crowd::Plan {
             destination: destination.clone(),
             clients,
@@ -156,7 +143,7 @@ impl Guests {
         }
     }
 
-    async fn lost_nothing(mut self, scene: &Scene, first: &Daemon, asked: Instant) {
+    async fn lost_nothing(mut self, stage: &Stage, first: &Daemon, asked: Instant) {
         let clients = self.clients;
         let everyone = self
             .crowd
@@ -175,7 +162,7 @@ impl Guests {
             &Facts {
                 stories: &stories,
                 probes: &probes,
-                received: scene.stage.backend.received(),
+                received: stage.backend.received(),
                 discarded: Some(discarded),
                 exit: None,
             },

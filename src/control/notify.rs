@@ -200,6 +200,15 @@ impl Notifier {
         }
     }
 
+    /// Whether the service manager can be reached at this moment; yes, without one. What it is
+    /// sent is a sign of life.
+    pub fn reach(&self) -> io::Result<()> {
+        match &self.manager {
+            Some(manager) => manager.send(&[NotifyState::Watchdog], Worth::Unique),
+            None => Ok(()),
+        }
+    }
+
     /// What a successor must find in its environment to take over the conversation. No
     /// `WATCHDOG_PID`: it would name this process.
     pub fn environment_for_successor(&self) -> Vec<(OsString, OsString)> {

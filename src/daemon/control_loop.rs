@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::life::{BUS_DEADLINE, Daemon};
 use crate::control::command::{Answer, Command, Refusal};
@@ -17,6 +17,10 @@ use crate::restart::lifecycle::{Action, Event, Phase};
 
 /// How often the state is looked at for `STATUS=` and for progress reports.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How long a process that has nothing left to do waits for its predecessor, whose own deadline
+/// is shorter.
+const OUTWAIT: Duration = Duration::from_secs(10 * 60);
 
 /// How long clients have after a second SIGTERM.
 const HURRY: Duration = Duration::from_secs(1);
@@ -34,8 +38,11 @@ impl Daemon {
         let mut watchdog = self.notifier.watchdog_interval().map(interval);
         let mut preparing: Option<Pending<Result<Successor, HandoffError>>> = None;
         let mut draining: Option<Pending<()>> = None;
-        let mut answering: Option<Pending<()>> = None;
-        while self.phase != Phase::Ended {
+        let mut answering: Option<Pending<bool>> = None;
+        // With KillMode=mixed systemd kills what is left when the main process ends: outwait a
+        // predecessor that is still draining, unless asked once more.
+        let mut outwait = None;
+        while self.phase != Phase::Ended || predecessor.is_some() {
             let mut answer = None;
             let mut failure = String::new();
             let event = tokio::select! {
@@ -63,6 +70,7 @@ impl Daemon {
                     self.note_predecessor(progress, &mut predecessor);
                     None
                 }
+                () = past(outwait) => break,
                 _ = tick.tick() => {
                     self.tell_status().await;
                     self.rotate_tickets();
@@ -73,13 +81,18 @@ impl Daemon {
                     answering = Some(Box::pin(async move { edge.ping().await }));
                     None
                 }
-                () = done(&mut answering) => {
+                alive = done(&mut answering) => {
                     // Both loops have answered: this one and every worker's.
-                    self.notifier.watchdog();
+                    if alive {
+                        self.notifier.watchdog();
+                    }
                     None
                 }
             };
             let Some(event) = event else { continue };
+            if self.phase == Phase::Ended && event == Event::Terminate {
+                break;
+            }
             let (phase, action) = self.phase.on(event);
             self.phase = phase;
             self.show();
@@ -121,7 +134,10 @@ impl Daemon {
                 Action::Hurry => {
                     draining = Some(self.drain(self.departure, false, Some(HURRY)));
                 }
-                Action::Exit => self.report().await,
+                Action::Exit => {
+                    self.report().await;
+                    outwait = Some(Instant::now() + OUTWAIT);
+                }
             }
         }
     }
@@ -153,6 +169,13 @@ async fn due(interval: &mut Option<tokio::time::Interval>) {
         Some(interval) => {
             interval.tick().await;
         }
+    }
+}
+
+async fn past(at: Option<Instant>) {
+    match at {
+        None => std::future::pending().await,
+        Some(at) => tokio::time::sleep_until(at).await,
     }
 }
 

@@ -9,7 +9,7 @@ use super::life::Daemon;
 use crate::control::message_id;
 use crate::edge::listener::{Listener, OfferedSocket};
 use crate::event;
-use crate::restart::handoff::{self, HandoffError, Launch, Offer, Successor};
+use crate::restart::handoff::{self, Departing, HandoffError, Launch, Offer, Successor};
 use crate::restart::state::State;
 
 /// How long a successor may take until it is ready.
@@ -55,15 +55,8 @@ impl Daemon {
         prepared: Result<Successor, HandoffError>,
     ) -> Result<(), String> {
         let handed_over = match prepared {
-            Err(error) => Err(error),
-            Ok(successor) => {
-                self.edge.stop_accepting().await;
-                let pid = successor.pid().as_raw_nonzero().get().unsigned_abs();
-                if let Err(error) = self.notifier.hand_over(pid, Some(successor.pidfd())) {
-                    tracing::warn!("systemd does not know of the new main process {pid}: {error}");
-                }
-                successor.commit().await
-            }
+            Err(error) => Err(error.to_string()),
+            Ok(successor) => self.let_go(successor).await,
         };
         match handed_over {
             Ok(departing) => {
@@ -88,9 +81,30 @@ impl Daemon {
                     "the successor does not serve, this process goes on: {error}"
                 );
                 self.accept_again().await;
-                Err(error.to_string())
+                Err(error)
             }
         }
+    }
+
+    /// systemd is told last: until the successor accepts, this process is the one to watch. That
+    /// it can be told is made sure first, since there is no way back afterwards.
+    async fn let_go(&self, successor: Successor) -> Result<Departing, String> {
+        if let Err(error) = self.notifier.reach() {
+            successor.abandon().await;
+            return Err(format!(
+                "systemd cannot be told of a new main process: {error}"
+            ));
+        }
+        self.edge.stop_accepting().await;
+        let departing = successor
+            .commit()
+            .await
+            .map_err(|error| error.to_string())?;
+        let pid = departing.pid().as_raw_nonzero().get().unsigned_abs();
+        if let Err(error) = self.notifier.hand_over(pid, Some(departing.pidfd())) {
+            tracing::error!("systemd does not know of the new main process {pid}: {error}");
+        }
+        Ok(departing)
     }
 
     pub(super) async fn accept_again(&self) {
@@ -98,9 +112,6 @@ impl Daemon {
         self.edge.stop_accepting().await;
         if let Err(error) = self.accept().await {
             error.report();
-        }
-        if let Err(error) = self.notifier.hand_over(std::process::id(), None) {
-            tracing::warn!("systemd was not told who the main process is: {error}");
         }
     }
 }

@@ -41,15 +41,15 @@ impl Daemon {
             }
         };
         let what = match departure {
-            Departure::Restart => "restart",
-            Departure::Stop | Departure::Removed => "stop",
+            Departure::Restart => "to be started again",
+            Departure::Stop | Departure::Removed => "for good",
         };
-        self.notifier.stopping(&format!("stopping for a {what}"));
+        self.notifier.stopping(&format!("stopping {what}"));
         event!(
             INFO,
             message_id::STOPPING,
             baton_departure = what,
-            "stopping for a {what}"
+            "stopping {what}"
         );
         self.edge.stop_accepting().await;
         if departure == Departure::Restart
@@ -134,6 +134,7 @@ impl Daemon {
         progress: Option<Progress>,
         from: &mut Option<Predecessor>,
     ) {
+        self.store();
         match progress {
             Some(Progress::Draining(report)) => self.predecessor_left = Some(report.remaining),
             Some(Progress::Done(report)) => {

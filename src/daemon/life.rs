@@ -117,7 +117,8 @@ pub(super) struct Daemon {
     /// As it was stored last, or came with the handoff.
     pub(super) state: State,
     /// Names under which sockets may be stored that nobody claimed.
-    gone: Vec<String>,
+    pub(super) gone: Vec<String>,
+    pub(super) stored: bool,
     pub(super) listeners: Rc<Vec<Listener>>,
     pub(super) edge: Rc<Edge>,
     pub(super) signals: Signals,
@@ -163,7 +164,7 @@ impl Daemon {
         setup::raise_descriptor_limit(config.limits.clients);
         let (listeners, gone) = setup::listeners(&config, from_units, stored)?;
         let signals = Signals::new().map_err(system("take over the signals"))?;
-        let program = std::env::current_exe().map_err(system("find the own program"))?;
+        let program = setup::program().map_err(system("find the own program"))?;
         let routes = Routes::new(&config.services);
         let edge = Edge::start(config.workers, config.limits.clone(), routes)
             .map_err(system("start the workers"))?;
@@ -190,6 +191,7 @@ impl Daemon {
             tickets,
             state,
             gone,
+            stored: false,
             listeners: Rc::new(listeners),
             edge: Rc::new(edge),
             signals,
@@ -254,8 +256,9 @@ impl Daemon {
             "ready: {} listening sockets",
             self.listeners.len()
         );
-        self.state.ticket_keys = self.tickets.carry();
-        fdstore::store(&self.notifier, &self.listeners, &self.gone, &mut self.state);
+        if reports.is_none() {
+            self.store();
+        }
         self.control(reports).await;
         // Whoever still asks is told that the process ends.
         let Self { bus, inbox, .. } = self;
@@ -280,6 +283,16 @@ impl Daemon {
         });
     }
 
+    /// Stores what the next process is to have. systemd listens to the main process only: after
+    /// a handoff this waits until the predecessor has said who that is.
+    pub(super) fn store(&mut self) {
+        if std::mem::replace(&mut self.stored, true) {
+            return;
+        }
+        self.state.ticket_keys = self.tickets.carry();
+        fdstore::store(&self.notifier, &self.listeners, &self.gone, &mut self.state);
+    }
+
     /// Looks whether a new ticket key is due; the next process gets it, too.
     pub(super) fn rotate_tickets(&mut self) {
         match self.tickets.rotate_if_due() {
@@ -287,7 +300,7 @@ impl Daemon {
             Ok(true) => {
                 self.state.ticket_keys = self.tickets.carry();
                 // After a handover the successor speaks to systemd.
-                if self.phase.accepts() {
+                if self.phase.accepts() && self.stored {
                     fdstore::store_state(&self.notifier, &mut self.state);
                 }
             }

@@ -93,12 +93,12 @@ impl Daemon {
             .await;
         self.doors = doors;
         let replaced = std::mem::replace(&mut self.listeners, Rc::new(listeners));
-        self.let_go(replaced).await;
+        self.close_removed(replaced).await;
         Ok(())
     }
 
     /// Closes what is not listened on any more, and sends the clients who came through it away.
-    async fn let_go(&mut self, mut replaced: Rc<Vec<Listener>>) {
+    async fn close_removed(&mut self, mut replaced: Rc<Vec<Listener>>) {
         let now: Vec<(Option<Cookie>, String)> = self
             .listeners
             .iter()
@@ -131,7 +131,12 @@ impl Daemon {
         if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
             listeners.iter_mut().for_each(Listener::take_over);
         }
-        fdstore::store(&self.notifier, &self.listeners, &gone, &mut self.state);
+        if self.stored {
+            fdstore::store(&self.notifier, &self.listeners, &gone, &mut self.state);
+        } else {
+            // Together with what this process is still to store.
+            self.gone.extend(gone);
+        }
         let announcement = Announcement {
             departure: Departure::Removed,
             paced: false,

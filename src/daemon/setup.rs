@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -213,5 +213,14 @@ pub(super) fn tell<'a>(listeners: impl IntoIterator<Item = &'a Listener>) {
                 }
             ),
         }
+    }
+}
+
+/// The program as it was called, which is what a successor is to be: an upgrade may have put
+/// another file or another symbolic link there by then.
+pub(super) fn program() -> io::Result<PathBuf> {
+    match std::env::args_os().next().map(PathBuf::from) {
+        Some(called) if called.components().count() > 1 => std::path::absolute(called),
+        _ => std::env::current_exe(),
     }
 }

@@ -1,15 +1,14 @@
 //! batond as a process of its own, started and watched as systemd would do it: with listening
 //! sockets that it inherits, and with a socket on which it says how it is.
 
-use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::{env, fmt, fs, thread};
 
 use rustix::io::Errno;
@@ -21,17 +20,16 @@ use socket2::{Domain, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixDatagram;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
+
+use super::log::Log;
 
 /// Connections that may wait until somebody accepts them; what batond itself asks for.
 const BACKLOG: i32 = 4_096;
 
 /// Longest datagram of sd_notify(3) that is understood, in bytes.
 const NOTIFICATION_MAX: usize = 4_096;
-
-/// Lines of the log that are kept.
-const LOG_LINES: usize = 2_000;
 
 /// Makes the socket that is its standard input its descriptor 3, the first that a process
 /// started by systemd inherits, and becomes the daemon. LISTEN_PID can be known only here.
@@ -47,15 +45,18 @@ const OF_SYSTEMD: [&str; 6] = [
     "INVOCATION_ID",
 ];
 
+/// Numbers the notification sockets of this process.
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
 /// How to start batond.
 pub struct Launch<'a> {
     /// The executable.
     pub program: &'a Path,
     /// Its configuration.
     pub config: &'a Path,
-    /// A folder of its own, for the notification socket; its path is short.
+    /// A private folder for the notification socket; its path is short.
     pub folder: &'a Path,
-    /// A listening socket, and the name of the listener that it is for. It stays open here, too.
+    /// The name of a listener, and the socket for it. This copy is closed once it is passed on.
     pub socket: (&'a str, OwnedFd),
 }
 
@@ -81,14 +82,6 @@ struct Said {
 pub struct Process {
     pid: Pid,
     pidfd: AsyncFd<OwnedFd>,
-}
-
-/// What the process and its successors have written to their stderr.
-#[derive(Default)]
-pub struct Log {
-    lines: Mutex<VecDeque<String>>,
-    grown: Notify,
-    echo: Option<Box<dyn Fn(&str) + Send + Sync>>,
 }
 
 /// Why the daemon is not as it should be.
@@ -138,8 +131,8 @@ impl Daemon {
     /// What the kernel says.
     pub fn start(launch: Launch<'_>, log: Arc<Log>) -> Result<Self, DaemonError> {
         let failed = |doing| move |error| DaemonError::Io { doing, error };
-        let notification_path = launch.folder.join("notify");
-        let _ = fs::remove_file(&notification_path);
+        let number = STARTED.fetch_add(1, Relaxed);
+        let notification_path = launch.folder.join(format!("notify-{number}"));
         let notifications =
             UnixDatagram::bind(&notification_path).map_err(failed("make a notification socket"))?;
         let (name, socket) = launch.socket;
@@ -325,62 +318,13 @@ impl Process {
     }
 }
 
-impl Log {
-    /// A log whose lines are also given to `echo` as they come.
-    pub fn followed(echo: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self {
-            echo: Some(Box::new(echo)),
-            ..Self::default()
-        }
-    }
-
-    /// The last `count` lines.
-    pub fn last(&self, count: usize) -> Vec<String> {
-        let lines = self.lines();
-        let skipped = lines.len().saturating_sub(count);
-        lines.iter().skip(skipped).cloned().collect()
-    }
-
-    /// The values of a field in all lines that have it: `discarded=0`.
-    fn field(&self, name: &str) -> Vec<u64> {
-        let field = format!("{name}=");
-        self.lines()
-            .iter()
-            .flat_map(|line| line.split(' '))
-            .filter_map(|word| word.strip_prefix(field.as_str())?.parse().ok())
-            .collect()
-    }
-
-    /// The value of a field in the first line that has it; waits for that line.
-    pub async fn first(&self, name: &str) -> u64 {
-        loop {
-            let mut grown = pin!(self.grown.notified());
-            grown.as_mut().enable();
-            match self.field(name).first() {
-                Some(value) => return *value,
-                None => grown.await,
-            }
-        }
-    }
-
-    fn push(&self, line: String) {
-        if let Some(echo) = &self.echo {
-            echo(&line);
-        }
-        let mut lines = self.lines();
-        if lines.len() == LOG_LINES {
-            lines.pop_front();
-        }
-        lines.push_back(line);
-        self.grown.notify_waiters();
-    }
-
-    fn lines(&self) -> MutexGuard<'_, VecDeque<String>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Exit {
+    /// As it should be.
+    pub const SUCCESS: Self = Self {
+        code: Some(0),
+        signal: None,
+    };
+
     /// It exited with code 0.
     pub fn is_success(self) -> bool {
         self.code == Some(0)

@@ -69,12 +69,21 @@ impl Display {
     /// A step begins that counts to `total`.
     pub(super) fn begin(&self, what: &str, total: usize) {
         let colour = if self.paint.0 { ".cyan" } else { "" };
-        let template = format!("  {{spinner}} {{msg:<34}} {{bar:24{colour}}} {{pos:>5}}/{{len}}");
-        if let Ok(style) = ProgressStyle::with_template(&template) {
-            self.bar.set_style(style.progress_chars("━╸ "));
-        }
+        let bar = format!("{{bar:24{colour}}} {{pos:>5}}/{{len}}");
         self.bar.set_length(total as u64);
         self.bar.set_position(0);
+        self.style(&format!("  {{spinner}} {{msg:<34}} {bar}"), what);
+    }
+
+    /// A step begins that only takes time.
+    pub(super) fn wait(&self, what: &str) {
+        self.style("  {spinner} {msg}", what);
+    }
+
+    fn style(&self, template: &str, what: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("━╸ "));
+        }
         self.bar.set_message(what.to_owned());
         self.bar.enable_steady_tick(FRAME);
     }

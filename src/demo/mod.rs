@@ -12,32 +12,35 @@ pub mod crowd;
 pub mod daemon;
 pub mod descriptors;
 mod display;
+mod error;
 mod event_loop;
 pub mod folder;
+pub mod log;
 mod page;
+mod patience;
 pub mod prober;
 pub mod report;
 pub mod stage;
 pub mod timeline;
 
-use std::future::Future;
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 
 use self::crowd::{Crowd, Progress};
-use self::daemon::{Daemon, DaemonError, Exit, Log, Process};
+use self::daemon::{Daemon, Exit, Process};
 use self::descriptors::{Room, needed_for};
 use self::display::Display;
+use self::error::{DemoError, exit, failed};
+use self::log::Log;
+use self::patience::{Interruption, within};
 use self::prober::Prober;
 use self::report::{Facts, Report};
-use self::stage::{Stage, StageError};
+use self::stage::Stage;
 use self::timeline::Timeline;
 
 /// Clients, unless another number is asked for or the descriptors do not suffice.
@@ -54,8 +57,12 @@ spread = \"0s\"
 clients = 8000
 ";
 
-/// Each client sends a message so often.
+/// Each client sends a message so often, ...
 const MESSAGE_EVERY: Duration = Duration::from_millis(250);
+
+/// ... unless they are so many that all together would send more often than this. It is a restart
+/// that is shown here, and not what a small machine can bear.
+const ANY_MESSAGE_EVERY: Duration = Duration::from_micros(250);
 
 /// A newcomer comes so often.
 const NEWCOMER_EVERY: Duration = Duration::from_millis(20);
@@ -69,19 +76,11 @@ const STEADY: Duration = Duration::from_millis(1_500);
 /// How long any one step may take before the demo gives up.
 const STEP: Duration = Duration::from_secs(30);
 
+/// How long a client or a newcomer waits for a connection, and for its end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Lines of batond's log that are shown when the demo fails.
 const LOG_TAIL: usize = 20;
-
-mod exit {
-    /// A promise did not hold.
-    pub(super) const BROKEN: u8 = 1;
-    /// The command line is wrong (sysexits.h).
-    pub(super) const USAGE: u8 = 64;
-    /// The demo could not be staged (sysexits.h).
-    pub(super) const OSERR: u8 = 71;
-    /// Ended by Ctrl-C, as shells report it.
-    pub(super) const INTERRUPTED: u8 = 130;
-}
 
 /// How the demo runs.
 #[derive(Clone, Debug, clap::Args)]
@@ -97,40 +96,6 @@ pub struct DemoArgs {
     /// Show batond's own log as it comes
     #[arg(long, short)]
     verbose: bool,
-}
-
-/// Why there is no report.
-#[derive(Debug, thiserror::Error)]
-enum DemoError {
-    #[error(
-        "{limit} descriptors are allowed, enough for {room} clients and not for {asked} (`ulimit \
-         -n {needed}` allows more, `--clients {room}` asks for fewer)"
-    )]
-    NoRoom {
-        limit: u64,
-        room: usize,
-        asked: usize,
-        needed: u64,
-    },
-    #[error("{0}")]
-    Stage(#[from] StageError),
-    #[error("{0}")]
-    Daemon(#[from] DaemonError),
-    #[error("cannot {doing}: {error}")]
-    Io {
-        doing: &'static str,
-        error: io::Error,
-    },
-    #[error(
-        "of {clients} clients only {} have had a message echoed within {} s",
-        progress.working,
-        STEP.as_secs()
-    )]
-    Stuck { clients: usize, progress: Progress },
-    #[error("{step} took longer than {} s", STEP.as_secs())]
-    TimedOut { step: &'static str },
-    #[error("interrupted")]
-    Interrupted,
 }
 
 /// Runs it: exit code 0 if every promise held, 1 if one did not, 64, 71 or 130 if it did not come
@@ -182,6 +147,7 @@ async fn perform(args: &DemoArgs, display: &Display, log: Arc<Log>) -> Result<Re
     let program = std::env::current_exe().map_err(failed("find the own program"))?;
     display.title(&format!("a planned restart, seen by {clients} clients"));
 
+    display.wait("the stage is set");
     let (stage, socket) = Stage::set(SETTINGS)?;
     display.done(&format!(
         "an echo backend on {}, a certificate for localhost",
@@ -196,12 +162,13 @@ async fn perform(args: &DemoArgs, display: &Display, log: Arc<Log>) -> Result<Re
     ));
 
     let began = Instant::now();
+    let interval = MESSAGE_EVERY.max(ANY_MESSAGE_EVERY * clients as u32);
     let mut crowd = Crowd::gather(crowd::Plan {
         destination: stage.destination(),
         clients,
-        interval: MESSAGE_EVERY,
+        interval,
         connecting: CONNECTING,
-        patience: STEP,
+        patience: PATIENCE,
     })
     .map_err(failed("start the clients"))?;
     display.begin("clients connect", clients);
@@ -212,14 +179,15 @@ async fn perform(args: &DemoArgs, display: &Display, log: Arc<Log>) -> Result<Re
     display.done(&format!(
         "{clients} clients are connected ({:.1} s), each has a message echoed every {} ms",
         began.elapsed().as_secs_f64(),
-        MESSAGE_EVERY.as_millis()
+        interval.as_millis()
     ));
     let prober = Prober::start(prober::Plan {
         destination: stage.destination(),
         every: NEWCOMER_EVERY,
-        patience: STEP,
+        patience: PATIENCE,
     })
     .map_err(failed("start the newcomers"))?;
+    display.wait("messages are echoed, newcomers arrive");
     sleep(STEADY).await;
     display.done(&format!(
         "newcomers arrive all the time, {} a second",
@@ -227,6 +195,7 @@ async fn perform(args: &DemoArgs, display: &Display, log: Arc<Log>) -> Result<Re
     ));
 
     let restarted = restart(&mut daemon, &mut crowd, clients, display).await?;
+    display.wait("messages are echoed by the successor");
     sleep(STEADY).await;
 
     let probes = within("the last newcomer", prober.stop()).await?;
@@ -270,6 +239,7 @@ async fn restart(
     let pid = daemon.process().id();
     let mut timeline = Timeline::begin(&format!("restart asked for (SIGUSR2 to process {pid})"));
     daemon.process().signal(Signal::USR2)?;
+    display.wait("a successor starts");
     let successor = within("the start of the successor", daemon.successor()).await??;
     let id = successor.id();
     timeline.add(Instant::now(), format!("successor ready (process {id})"));
@@ -279,13 +249,14 @@ async fn restart(
 
     let crowd_moves = async {
         display.begin("clients are told 1012", clients);
-        until(crowd, clients, display, |now| now.told).await;
-        display.done("restart: everyone was told \"1012 service restart; retry in …\"");
+        let told = until(crowd, clients, display, |now| now.told).await.told;
+        display.done(&format!(
+            "restart: {told} clients were told \"1012 service restart; retry in …\""
+        ));
         display.begin("clients come back", clients);
-        until(crowd, clients, display, |now| {
-            now.working.saturating_sub(clients)
-        })
-        .await;
+        let back = |now: &Progress| now.working.saturating_sub(clients);
+        let back = back(&until(crowd, clients, display, back).await);
+        display.done(&format!("restart: {back} clients are back"));
     };
     let first_ends = async {
         let exit = timeout(STEP, daemon.ended()).await;
@@ -296,7 +267,6 @@ async fn restart(
     if let Some(exit) = exit {
         timeline.add(ended, format!("first process has ended ({exit})"));
     }
-    display.done("restart: everyone is back");
     Ok(Restarted {
         successor,
         exit,
@@ -345,51 +315,5 @@ fn size_of_crowd(asked: Option<u16>, display: &Display) -> Result<usize, DemoErr
             Ok(room.clients)
         }
         None => Ok(CLIENTS),
-    }
-}
-
-async fn within<T>(step: &'static str, future: impl Future<Output = T>) -> Result<T, DemoError> {
-    timeout(STEP, future)
-        .await
-        .map_err(|_| DemoError::TimedOut { step })
-}
-
-fn failed(doing: &'static str) -> impl Fn(io::Error) -> DemoError {
-    move |error| DemoError::Io { doing, error }
-}
-
-/// Ctrl-C and its like: the demo ends itself then, and batond with it.
-struct Interruption([tokio::signal::unix::Signal; 3]);
-
-impl Interruption {
-    fn expect() -> io::Result<Self> {
-        Ok(Self([
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-        ]))
-    }
-
-    async fn comes(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
-}
-
-impl DemoError {
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::NoRoom { .. } => exit::USAGE,
-            Self::Interrupted => exit::INTERRUPTED,
-            Self::Stage(_)
-            | Self::Daemon(_)
-            | Self::Io { .. }
-            | Self::Stuck { .. }
-            | Self::TimedOut { .. } => exit::OSERR,
-        }
     }
 }

@@ -28,8 +28,9 @@ pub(super) fn page(report: &Report, paint: Paint) -> String {
     page.promise("told 1012", report.told, all);
     let closed = "closed cleanly: Close, reply, end of TLS";
     page.promise(closed, report.closed_cleanly, all);
-    page.promise("back within 5 s of their Close", report.back_in_time, all);
     page.promise("cut without a Close (1006)", report.cut, 0);
+    page.promise("back", report.back, all);
+    page.tell("back within 5 s of their Close", report.back_in_time);
 
     let newcomers = &report.newcomers;
     page.heading("New connections meanwhile");
@@ -61,7 +62,7 @@ pub(super) fn page(report: &Report, paint: Paint) -> String {
         messages.sent_late,
     );
 
-    page.verdict(&report.broken);
+    page.verdict(report);
     page.line("");
     page.line("Next: put batond in front of your own service. README.md has a configuration");
     page.line("of a few lines; `batond check --config FILE` says whether yours is right.");
@@ -96,15 +97,18 @@ impl Page {
         self.line(&format!("  {label:<LABEL$}{number:>NUMBER$}  {mark}"));
     }
 
-    fn verdict(&mut self, broken: &[String]) {
+    fn verdict(&mut self, report: &Report) {
         self.line("");
-        if broken.is_empty() {
+        if report.broken.is_empty() {
             self.line(&self.paint.good("Every promise held."));
             return;
         }
         self.line(&self.paint.bad("Not every promise held:"));
-        for what in broken {
+        for what in &report.broken {
             self.line(&format!("  {} {what}", self.paint.bad("✗")));
+        }
+        for what in &report.examples {
+            self.line(&format!("    {}", self.paint.faint(what)));
         }
     }
 }

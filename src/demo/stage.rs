@@ -12,8 +12,9 @@ use rustls::ClientConfig;
 use super::backend::Backend;
 use super::certificate::{Certificate, NAME};
 use super::connection::Destination;
-use super::daemon::{Daemon, DaemonError, Launch, Log, listening_socket};
+use super::daemon::{Daemon, DaemonError, Launch, listening_socket};
 use super::folder::Folder;
+use super::log::Log;
 
 /// The name of the listener in the configuration.
 const LISTENER: &str = "wss";

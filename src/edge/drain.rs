@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::clients::{Client, Order};
 use super::close::{CloseCode, CloseFrame};
 use super::listener::Cookie;
+use super::route::Routes;
 use super::worker::Worker;
 use crate::config::{Restart, Spread};
 
@@ -71,6 +72,13 @@ impl Announcement {
         self.since + within
     }
 
+    /// How long the drain may take for clients of any service.
+    fn longest(&self, routes: &Routes) -> Duration {
+        let longest = routes.services().map(|one| one.restart.deadline).max();
+        let longest = longest.unwrap_or_default();
+        self.within.map_or(longest, |within| within.min(longest))
+    }
+
     /// When client number `place` of `count` of a service is told.
     fn turn(&self, restart: &Restart, place: usize, count: usize) -> Instant {
         if !self.paced {
@@ -127,11 +135,10 @@ pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
         }
         client.tell(announcement.order(&client, &worker.shared.announced));
     }
-    let newcomers = announcement.since + worker.shared.limits.load().handshake_timeout;
-    let latest = match announcement.within {
-        Some(within) => announcement.since + within,
-        None => last.max(newcomers),
-    };
+    // Newcomers that were accepted before, and plain requests under way, have as long as clients.
+    // Clients may be of services as they were before a reload.
+    let newcomers = announcement.since + announcement.longest(&worker.shared.routes.load());
+    let latest = newcomers.max(last);
     let _ = timeout_at(latest + AFTERMATH, worker.emptied()).await;
 }
 

@@ -23,7 +23,8 @@ mod tls;
 mod upgrade;
 mod wire;
 mod worker;
+mod workers;
 
 pub use acceptor::Door;
 pub use drain::{Announcement, Departure};
-pub use worker::{Edge, Prepared};
+pub use workers::{Edge, Prepared};

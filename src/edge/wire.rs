@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use rustix::io::ioctl_fionread;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::chunk::{Scratch, with_scratch};
+use super::chunk::{READ_SIZE, Scratch, with_scratch};
 use super::tls::{Records, Session};
 
 /// A connected stream socket.
@@ -126,9 +127,11 @@ impl Wire {
         scratch: &mut Scratch,
     ) -> Poll<io::Result<usize>> {
         if !self.leftover.is_empty() {
-            let leftover = std::mem::take(&mut self.leftover);
-            scratch.plaintext.extend(&leftover);
-            return Poll::Ready(Ok(leftover.len()));
+            // A parser with a large buffer may have left more than fits at once.
+            let n = self.leftover.len().min(scratch.plaintext.spare().len());
+            scratch.plaintext.extend(&self.leftover[..n]);
+            self.use_leftover(n);
+            return Poll::Ready(Ok(n));
         }
         if self.tls.is_none() {
             let n = ready!(self.socket.poll_read(cx, scratch.plaintext.spare()))?;
@@ -199,8 +202,23 @@ impl Wire {
         }
     }
 
+    /// How many bytes have come and have not been read: ciphertext, where there is TLS.
+    pub(super) fn unread_bytes(&self) -> u64 {
+        let waiting = match &self.socket {
+            Socket::Tcp(socket) => ioctl_fionread(socket),
+            Socket::Unix(socket) => ioctl_fionread(socket),
+        };
+        // On a stream socket it does not fail.
+        self.leftover.len() as u64 + waiting.unwrap_or(0)
+    }
+
     pub(super) fn has_backlog(&self) -> bool {
         !self.backlog.bytes.is_empty()
+    }
+
+    /// Bytes that wait until the socket takes them.
+    pub(super) fn backlog_len(&self) -> usize {
+        self.backlog.bytes.len() - self.backlog.sent
     }
 
     pub(super) fn poll_flush_backlog(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -220,6 +238,15 @@ impl Wire {
         }
         ready!(self.poll_flush_backlog(cx))?;
         self.socket.poll_shutdown(cx)
+    }
+
+    /// Takes the first `n` bytes of the leftover away. Not allocated when nothing is left.
+    fn use_leftover(&mut self, n: usize) {
+        if n == self.leftover.len() {
+            self.leftover = Vec::new();
+        } else {
+            self.leftover.drain(..n);
+        }
     }
 
     /// Puts back what a parser read beyond its own part.
@@ -269,6 +296,10 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
+        if wire.backlog_len() > READ_SIZE {
+            // Who makes TLS answer it and takes no answer is not heard further.
+            ready!(wire.poll_flush_backlog(cx))?;
+        }
         if wire.tls.is_none() && wire.leftover.is_empty() {
             return match &mut wire.socket {
                 Socket::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
@@ -285,11 +316,7 @@ impl AsyncRead for Wire {
         }
         let n = wire.leftover.len().min(buffer.remaining());
         buffer.put_slice(&wire.leftover[..n]);
-        if n == wire.leftover.len() {
-            wire.leftover = Vec::new();
-        } else {
-            wire.leftover.drain(..n);
-        }
+        wire.use_leftover(n);
         Poll::Ready(Ok(()))
     }
 }
@@ -302,7 +329,7 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
         ready!(wire.poll_flush_backlog(cx))?;
-        let bytes = &bytes[..bytes.len().min(super::chunk::READ_SIZE)];
+        let bytes = &bytes[..bytes.len().min(READ_SIZE)];
         with_scratch(|scratch| wire.send(cx, bytes, &mut scratch.records))?;
         Poll::Ready(Ok(bytes.len()))
     }

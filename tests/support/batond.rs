@@ -179,6 +179,14 @@ impl Batond {
         self.output.text()
     }
 
+    /// Waits until it or its successors have written this so many times.
+    ///
+    /// # Panics
+    /// When they end first, or after [`super::PATIENCE`].
+    pub(crate) fn wait_for_log(&self, what: &str, times: usize) {
+        self.output.wait_for(what, times);
+    }
+
     /// All that it wrote, once it and its successors are gone.
     pub(crate) fn whole_log(&self) -> String {
         self.output.finished()

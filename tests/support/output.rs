@@ -38,6 +38,25 @@ impl Output {
             .clone()
     }
 
+    /// Waits until this has been written so many times.
+    ///
+    /// # Panics
+    /// When the writing ends first, or after [`PATIENCE`].
+    pub(crate) fn wait_for(&self, what: &str, times: usize) {
+        let (written, changed) = &*self.shared;
+        let is_missing =
+            |written: &mut Written| !written.ended && written.text.matches(what).count() < times;
+        let written = written.lock().unwrap_or_else(PoisonError::into_inner);
+        let (written, _) = changed
+            .wait_timeout_while(written, PATIENCE, is_missing)
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(
+            written.text.matches(what).count() >= times,
+            "not written {times} times: {what}\n{}",
+            written.text
+        );
+    }
+
     /// Everything, once all that could write have ended.
     ///
     /// # Panics

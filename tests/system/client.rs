@@ -78,7 +78,7 @@ impl Farewell {
 }
 
 impl Client {
-    /// Connects and upgrades.
+    /// Connects to the port of batond.socket and upgrades.
     ///
     /// # Panics
     ///

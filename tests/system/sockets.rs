@@ -4,12 +4,13 @@ use batond::control::message_id;
 use rustix::process::Signal;
 
 use crate::client::{Client, Farewell};
-use crate::installation::serve;
+use crate::installation::{configure_with, serve};
 use crate::machine::Machine;
 
 on_each_release! {
     the_unit_is_active_when_it_serves
     a_killed_daemon_leaves_its_socket_to_the_next_one
+    a_socket_unit_is_added_by_enabling_it_and_a_restart
     the_journal_knows_each_event_by_its_id
 }
 
@@ -56,6 +57,26 @@ fn a_killed_daemon_leaves_its_socket_to_the_next_one(machine: &Machine) {
     assert!(matches!(client.farewell(), Farewell::Cut { .. }));
     assert_ne!(machine.property("batond", "MainPID"), pid);
     assert_eq!(machine.property("batond.socket", "ActiveState"), "active");
+}
+
+fn a_socket_unit_is_added_by_enabling_it_and_a_restart(machine: &Machine) {
+    serve(machine);
+    configure_with(machine, "[listener.ws]\naddress = \"[::]:80\"\n");
+    machine.check(&["systemctl", "enable", "batond-ws.socket"]);
+    machine.check(&["systemctl", "restart", "batond"]);
+    Client::open_at(machine, 80).echo("the second");
+    Client::open(machine).echo("the first");
+    assert_eq!(
+        machine.property("batond-ws.socket", "ActiveState"),
+        "active"
+    );
+    let adopted = machine.journal("batond").into_iter().filter(|entry| {
+        entry["MESSAGE_ID"] == message_id::LISTENER_ADOPTED.as_str()
+            && entry["MESSAGE"]
+                .as_str()
+                .is_some_and(|text| text.starts_with("listener.ws:"))
+    });
+    assert_eq!(adopted.count(), 1);
 }
 
 fn the_journal_knows_each_event_by_its_id(machine: &Machine) {

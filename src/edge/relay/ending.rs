@@ -1,8 +1,8 @@
 //! How a relay ends. Whoever closes first, nobody is left without a Close frame where one can
 //! be placed, and no Close is placed inside a frame:
 //!
-//! 1. A Close of ours waits for a quiet moment, then for the end of a message, at last for the
-//!    end of a frame.
+//! 1. A Close of ours waits for a quiet moment, then for the end of a message behind all that had
+//!    come from the backend by then, at last for the end of a frame.
 //! 2. It is written, and what the backend sends from then on is counted and dropped.
 //! 3. What the client sends is passed on until its Close arrives, or `close_timeout` is over.
 //! 4. The backend gets its Close.
@@ -57,8 +57,11 @@ impl Relay {
         }
     }
 
-    pub(super) fn note_activity(&mut self, from: Sender) {
-        self.unanswered = from == Sender::Client;
+    /// Something moved. Control frames and beginnings of messages answer nothing.
+    pub(super) fn note_activity(&mut self, from: Sender, whole_message: bool) {
+        if whole_message {
+            self.unanswered = from == Sender::Client;
+        }
         if let Stage::Telling(telling) = &mut self.stage {
             telling.wait_for_quiet(self.unanswered, Instant::now());
         }
@@ -102,8 +105,10 @@ impl Relay {
             }
             _ => {
                 self.left_first();
-                self.backend.send(cx, frame, records);
-                self.backend.close_sent = true;
+                if !self.backend.close_sent {
+                    self.backend.send(cx, frame, records);
+                    self.backend.close_sent = true;
+                }
                 self.await_other_close(self.backend.speaks);
             }
         }
@@ -177,6 +182,7 @@ impl Relay {
         self.ending.backend_violation = Some(violation);
         self.close_backend(CloseCode::PROTOCOL_ERROR, cx, records);
         if !self.client.close_sent {
+            self.left_first();
             self.tell_at_next_frame(self.entry.lost_code(), "the backend broke the protocol");
         }
     }
@@ -191,28 +197,30 @@ impl Relay {
         if self.client.close_sent {
             return;
         }
-        if self.backend.close_sent {
-            // It got the client's Close and ended without one of its own: answer for it.
-            let code = self.client_code.unwrap_or(CloseCode::GOING_AWAY);
-            self.client.send(
-                cx,
-                CloseFrame::to_client(code, "").as_bytes(),
-                &mut scratch.records,
-            );
-            self.client.close_sent = true;
-            self.stage = Stage::Finishing(Instant::now() + LINGER);
-            return;
-        }
-        self.ending.backend_lost = true;
+        self.ending.backend_lost = !self.backend.close_sent;
         if !between_frames {
             self.ending.torn = true;
             self.left_first();
             self.finish(None, cx, &mut scratch.records);
-        } else if self.is_announcing() {
+        } else if matches!(self.stage, Stage::Telling(_)) {
             self.tell(cx, &mut scratch.records);
+        } else if self.backend.close_sent {
+            self.answer_for_backend(cx, &mut scratch.records);
+            self.finish(None, cx, &mut scratch.records);
         } else {
             self.tell_at_next_frame(self.entry.lost_code(), "the backend is gone");
         }
+    }
+
+    /// Answers a client's Close that the backend has left without an answer.
+    fn answer_for_backend(&mut self, cx: &mut Context<'_>, records: &mut Records) {
+        if self.client.close_sent || !self.backend.cursor.at_frame_end() {
+            return;
+        }
+        let code = self.client_code.unwrap_or(CloseCode::GOING_AWAY);
+        let frame = CloseFrame::to_client(code, "");
+        self.client.send(cx, frame.as_bytes(), records);
+        self.client.close_sent = true;
     }
 
     /// The client's end of stream, with or without its Close before.
@@ -245,17 +253,21 @@ impl Relay {
     }
 
     fn finish(&mut self, code: Option<CloseCode>, cx: &mut Context<'_>, records: &mut Records) {
+        // What comes now is read and dropped, even if the backend takes nothing: left unread it
+        // would reset the connection.
+        self.client.stop_hearing();
         if let Some(code) = code {
             self.close_backend(code, cx, records);
         }
         self.stage = Stage::Finishing(Instant::now() + LINGER);
     }
 
-    /// No message is under way in either direction, not even in a backlog.
+    /// No message is under way in either direction, neither in a backlog nor in a socket: the
+    /// kernel is asked, since in a crowd the event loop may tell of it only in its next round.
     fn is_between_messages(&self) -> bool {
-        [&self.client, &self.backend]
-            .into_iter()
-            .all(|half| half.is_between_messages() && !half.wire.has_backlog())
+        [&self.client, &self.backend].into_iter().all(|half| {
+            half.is_between_messages() && !half.wire.has_backlog() && half.wire.unread_bytes() == 0
+        })
     }
 
     /// Nothing moves: what does the stage ask for?
@@ -270,6 +282,9 @@ impl Relay {
                 }
                 if self.ending.outcome.is_some() {
                     self.ending.outcome = Some(Outcome::TimedOut);
+                }
+                if self.backend.close_sent {
+                    self.answer_for_backend(cx, &mut scratch.records);
                 }
                 self.finish(Some(CloseCode::GOING_AWAY), cx, &mut scratch.records);
                 Settled::Moved
@@ -290,13 +305,18 @@ impl Relay {
     }
 
     fn settle_telling(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Settled {
-        let Stage::Telling(telling) = &self.stage else {
+        let now = Instant::now();
+        let quiet = matches!(&self.stage, Stage::Telling(telling) if telling.is_quiet(now))
+            && self.is_between_messages();
+        let Stage::Telling(telling) = &mut self.stage else {
             return Settled::Waiting;
         };
-        let now = Instant::now();
         let place = match telling.boundary(now) {
-            Boundary::Quiet => telling.is_quiet(now) && self.is_between_messages(),
-            Boundary::Message => self.backend.cursor.at_message_end(),
+            Boundary::Quiet => quiet,
+            Boundary::Message => {
+                !telling.owes(now, || self.backend.wire.unread_bytes())
+                    && self.backend.cursor.at_message_end()
+            }
             Boundary::Frame => self.backend.cursor.at_frame_end(),
         };
         if place {

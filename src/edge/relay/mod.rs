@@ -91,8 +91,10 @@ pub(super) struct Relay {
     stage: Stage,
     /// Exists only while the stage has a deadline.
     timer: Option<Pin<Box<Sleep>>>,
-    /// The client spoke last.
+    /// The last whole message came from the client.
     unanswered: bool,
+    /// Bytes read from the backend that the client did not get.
+    dropped: u64,
     /// The code in the client's Close, once it has sent one.
     client_code: Option<CloseCode>,
     entry: Rc<Client>,
@@ -108,6 +110,7 @@ impl Relay {
             stage: Stage::Passing,
             timer: None,
             unanswered: false,
+            dropped: 0,
             client_code: None,
             entry,
             ending: Ending::default(),

@@ -10,11 +10,8 @@ use super::super::close::CloseFrame;
 /// How long nothing must have moved for a moment to count as quiet, if the backend spoke last.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// The same if the client spoke last: an answer may be on its way, and behind the Close it would
-/// be lost.
-const QUIET_UNANSWERED: Duration = Duration::from_millis(250);
-
-/// How long a quiet moment is waited for, unless a quarter of the time left is less.
+/// How long a quiet moment is waited for, unless a quarter of the time left is less. If the client
+/// spoke last, its answer may be on its way for as long, and behind the Close it would be lost.
 const QUIET_GRACE: Duration = Duration::from_secs(2);
 
 /// A Close of ours on its way into the stream.
@@ -27,6 +24,8 @@ pub(super) struct Telling {
     quiet_from: Instant,
     /// From then on the end of a message will do.
     message_from: Instant,
+    /// Bytes that the backend had sent by then and that have not been read. They go first.
+    owed: Option<u64>,
     /// From then on the end of a frame will do.
     frame_from: Instant,
     /// Then the connection is cut, if not even that came.
@@ -53,6 +52,7 @@ impl Telling {
             close_timeout,
             quiet_from: quiet_from(unanswered, now),
             message_from: now + QUIET_GRACE.min(left / 4),
+            owed: None,
             frame_from: order.deadline - close_timeout,
             deadline: order.deadline,
         }
@@ -66,6 +66,7 @@ impl Telling {
             close_timeout,
             quiet_from: now,
             message_from: now,
+            owed: None,
             frame_from: now,
             deadline: now + close_timeout,
         }
@@ -76,6 +77,7 @@ impl Telling {
         let left = order.deadline.saturating_duration_since(now);
         self.close_timeout = self.close_timeout.min(order.close_timeout).min(left / 2);
         self.deadline = self.deadline.min(order.deadline);
+        self.message_from = self.message_from.min(now + left / 4);
         self.frame_from = self.frame_from.min(self.deadline - self.close_timeout);
     }
 
@@ -112,11 +114,31 @@ impl Telling {
         }
     }
 
+    /// The time for quiet is over: whether something still goes before the Close of what had come
+    /// by then. A client that takes nothing for as long as its reply would be awaited is owed
+    /// nothing more.
+    pub(super) fn owes(&mut self, now: Instant, unread: impl FnOnce() -> u64) -> bool {
+        *self.owed.get_or_insert_with(unread) > 0 && now < self.stuck_from()
+    }
+
+    /// So many bytes from the backend have been read.
+    pub(super) fn pay(&mut self, bytes: u64) {
+        self.owed = self.owed.map(|owed| owed.saturating_sub(bytes));
+    }
+
+    fn stuck_from(&self) -> Instant {
+        self.quiet_from + self.close_timeout
+    }
+
     /// When to look again. None: there is no time left.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
+        if now >= self.deadline {
+            return None;
+        }
         [
             self.quiet_from,
             self.message_from,
+            self.stuck_from(),
             self.frame_from,
             self.deadline,
         ]
@@ -127,5 +149,5 @@ impl Telling {
 }
 
 fn quiet_from(unanswered: bool, now: Instant) -> Instant {
-    now + if unanswered { QUIET_UNANSWERED } else { QUIET }
+    now + if unanswered { QUIET_GRACE } else { QUIET }
 }

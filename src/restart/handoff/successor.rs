@@ -123,6 +123,11 @@ impl Departing {
         self.held.process.pid()
     }
 
+    /// A pidfd of it.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.held.process.pidfd()
+    }
+
     /// Reports how the drain is going.
     pub async fn progress(&mut self, report: DrainReport) {
         // A full channel or a successor that is gone: the next report is as good.

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::Release;
+use super::{Release, tell};
 
 /// Builds a root file system; part of the key, so that a change of the recipe makes a new one.
 const RECIPE: &str = include_str!("base");
@@ -51,7 +51,10 @@ fn key(release: Release) -> String {
 }
 
 fn build(release: Release, cache: &Path, root: &Path) {
-    println!("building {}, which takes about a minute", root.display());
+    tell(&format!(
+        "building {}, which takes about a minute",
+        root.display()
+    ));
     let partial = root.with_extension("partial");
     if partial.exists() {
         fs::remove_dir_all(&partial).expect("remove what an interrupted build left");

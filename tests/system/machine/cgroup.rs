@@ -19,7 +19,7 @@ const PREFIX: &str = "batond-system-";
 /// How long processes that were killed may take to disappear.
 const DEATH: Duration = Duration::from_secs(30);
 
-/// A control group of its own; with all processes in it, it ends when dropped.
+/// A control group of its own, removed when dropped: by then its processes must be gone.
 #[derive(Debug)]
 pub(super) struct Cgroup {
     name: String,
@@ -72,11 +72,24 @@ impl Cgroup {
         doors.join(" ")
     }
 
-    /// Kills all processes within and waits for their end.
+    /// Waits until no process is left within, for which poll(2) on cgroup.events wakes up.
     ///
     /// Fails if that takes longer than 30 s.
-    pub(super) fn kill(&self) -> io::Result<()> {
-        kill(&self.folder)
+    pub(super) fn wait_empty(&self) -> io::Result<()> {
+        let deadline = Instant::now() + DEATH;
+        let mut events = File::open(self.folder.join("cgroup.events"))?;
+        let mut text = String::new();
+        loop {
+            text.clear();
+            events.rewind()?;
+            events.read_to_string(&mut text)?;
+            if text.lines().any(|line| line == "populated 0") {
+                return Ok(());
+            }
+            if !wait(&mut [PollFd::new(&events, PollFlags::PRI)], deadline)? {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
     }
 
     /// The host's PIDs of all processes within, in no order.
@@ -130,26 +143,6 @@ fn leftovers(parent: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
-}
-
-/// Kills all processes of a group in the unified hierarchy and waits until cgroup.events says
-/// that none is left; poll(2) wakes up at each change of that file.
-fn kill(folder: &Path) -> io::Result<()> {
-    fs::write(folder.join("cgroup.kill"), "1")?;
-    let deadline = Instant::now() + DEATH;
-    let mut events = File::open(folder.join("cgroup.events"))?;
-    let mut text = String::new();
-    loop {
-        text.clear();
-        events.rewind()?;
-        events.read_to_string(&mut text)?;
-        if text.lines().any(|line| line == "populated 0") {
-            return Ok(());
-        }
-        if !wait(&mut [PollFd::new(&events, PollFlags::PRI)], deadline)? {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-    }
 }
 
 /// Removes an empty group with all groups within.

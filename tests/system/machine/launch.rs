@@ -55,14 +55,21 @@ pub(super) fn launch(base: &Path, cgroup: &Cgroup) -> Launched {
     match wait_up(&socket, &supervisor, cgroup) {
         Ok(leader) => Launched { supervisor, leader },
         Err(reason) => {
-            let _ = cgroup.kill();
-            let _ = supervisor.wait();
+            end(&mut supervisor, cgroup);
             panic!(
                 "{} does not boot: {reason}\n{}",
                 base.display(),
                 text(console)
             );
         }
+    }
+}
+
+/// Kills a machine and waits for the end of all its processes.
+pub(super) fn end(supervisor: &mut Child, cgroup: &Cgroup) {
+    let killed = supervisor.kill().and_then(|()| supervisor.wait());
+    if let Err(error) = killed.and_then(|_| cgroup.wait_empty()) {
+        println!("{} does not end: {error}", cgroup.name());
     }
 }
 

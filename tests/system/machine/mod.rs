@@ -14,7 +14,7 @@ mod requirement;
 mod wait;
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
@@ -25,7 +25,7 @@ use std::thread;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use cgroup::Cgroup;
-use launch::Launched;
+use launch::{Launched, end};
 pub(crate) use process::Process;
 
 /// Seconds that a command within a machine may take.
@@ -48,6 +48,12 @@ impl Release {
             Self::Trixie => "trixie",
         }
     }
+}
+
+/// Prints a line that is seen also when the test passes, when the test harness shows nothing of
+/// what `println!` prints.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// A booted system. Ends when dropped, at the latest with the thread that booted it.
@@ -250,9 +256,6 @@ impl Drop for Machine {
             let journal = self.run(&["journalctl", "--no-hostname", "--lines=60"]);
             println!("{}", String::from_utf8_lossy(&journal.stdout));
         }
-        if let Err(error) = self.cgroup.kill() {
-            println!("a machine does not end: {error}");
-        }
-        let _ = self.supervisor.wait();
+        end(&mut self.supervisor, &self.cgroup);
     }
 }

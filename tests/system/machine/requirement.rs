@@ -2,10 +2,12 @@
 
 use std::env;
 use std::process::{Command, Stdio};
+use std::sync::Once;
 
 use rustix::process::geteuid;
 
 use super::cgroup::Cgroup;
+use super::tell;
 
 /// In the environment with the value `required`: not being able to boot is a failure.
 const VARIABLE: &str = "BATOND_SYSTEM_TESTS";
@@ -28,7 +30,8 @@ pub(super) fn met() -> Option<Cgroup> {
             panic!("{reason}, and {VARIABLE}=required")
         }
         Err(reason) => {
-            println!("skipped: {reason}");
+            static SAID: Once = Once::new();
+            SAID.call_once(|| tell(&format!("skipped, all tests in a booted system: {reason}")));
             None
         }
     }
