@@ -8,7 +8,8 @@
 //! 4. [`certificate`]: files → checks → verdict → swap.
 //! 5. [`control`]: commands in, state out.
 //! 6. [`daemon`]: the life of the process, which puts the four rooms together.
-//! 7. [`demo`]: all of it at work, to look at.
+//! 7. [`ctl`]: the operator's tool.
+//! 8. [`demo`]: all of it at work, to look at.
 
 // What comes from outside may always be wrong. Tests may assume.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -16,6 +17,7 @@
 pub mod certificate;
 pub mod config;
 pub mod control;
+pub mod ctl;
 pub mod daemon;
 pub mod demo;
 pub mod edge;

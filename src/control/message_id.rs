@@ -59,6 +59,8 @@ message_ids! {
     STOPPING = "b390fa7b87e14da5a3119652037f26af";
     /// The configuration on disk has mistakes.
     CONFIGURATION_REFUSED = "a4b776c520ce4b8eafa6ee6394a429ea";
+    /// Another configuration is in use.
+    RELOADED = "ad603f6040f543738a1d0dda24a72265";
     /// A TLS handshake did not come about.
     TLS_HANDSHAKE_FAILED = "fe4e14803d2a49768a0e86703489e778";
 }

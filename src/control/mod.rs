@@ -1,5 +1,7 @@
 //! Commands in, state out: the only way to change anything.
 
+pub mod command;
+pub mod dbus;
 pub mod journal;
 pub mod message_id;
 pub mod notify;

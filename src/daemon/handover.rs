@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::life::{Daemon, Pending};
+use super::control_loop::Pending;
+use super::life::Daemon;
 use crate::control::message_id;
 use crate::edge::listener::{Listener, OfferedSocket};
 use crate::event;
 use crate::restart::handoff::{self, Departing, HandoffError, Launch, Offer, Successor};
-use crate::restart::lifecycle::Event;
 use crate::restart::state::State;
 
 /// How long a successor may take until it is ready.
@@ -47,7 +47,13 @@ impl Daemon {
 
     /// Lets the successor take over. If it does not, this process accepts again: the connections
     /// of the moment between have waited in the queue.
-    pub(super) async fn commit(&mut self, prepared: Result<Successor, HandoffError>) -> Event {
+    ///
+    /// # Errors
+    /// Why the successor does not serve, in words.
+    pub(super) async fn commit(
+        &mut self,
+        prepared: Result<Successor, HandoffError>,
+    ) -> Result<(), String> {
         let handed_over = match prepared {
             Err(error) => Err(error.to_string()),
             Ok(successor) => self.let_go(successor).await,
@@ -66,7 +72,7 @@ impl Daemon {
                     listeners.iter_mut().for_each(Listener::hand_on);
                 }
                 self.listeners = Rc::default();
-                Event::SuccessorServes
+                Ok(())
             }
             Err(error) => {
                 event!(
@@ -75,7 +81,7 @@ impl Daemon {
                     "the successor does not serve, this process goes on: {error}"
                 );
                 self.accept_again().await;
-                Event::SuccessorFailed
+                Err(error)
             }
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::life::{Daemon, Pending};
+use super::control_loop::Pending;
+use super::life::Daemon;
 use crate::control::message_id;
 use crate::control::systemd1::{self, StopKind};
 use crate::edge::listener::{Listener, Origin};
@@ -41,7 +42,7 @@ impl Daemon {
         };
         let what = match departure {
             Departure::Restart => "to be started again",
-            Departure::Stop => "for good",
+            Departure::Stop | Departure::Removed => "for good",
         };
         self.notifier.stopping(&format!("stopping {what}"));
         event!(
@@ -77,6 +78,7 @@ impl Daemon {
     ) -> Pending<()> {
         if self.clients_at_start == 0 {
             self.clients_at_start = self.edge.clients() as u64;
+            self.before_drain = self.drain_report();
             event!(
                 INFO,
                 message_id::DRAIN_STARTED,
@@ -99,6 +101,7 @@ impl Daemon {
         self.edge
             .counters()
             .drain_report(self.clients_at_start, self.edge.clients() as u64)
+            .since(&self.before_drain)
     }
 
     pub(super) async fn report(&mut self) {
@@ -147,7 +150,7 @@ impl Daemon {
 
     pub(super) fn status(&self) -> String {
         let clients = self.edge.clients();
-        match (self.phase, self.predecessor_left) {
+        let status = match (self.phase, self.predecessor_left) {
             (Phase::Serving, None) => format!("serving {clients} clients"),
             (Phase::Serving, Some(left)) => {
                 format!("serving {clients} clients; {left} are leaving the predecessor")
@@ -157,11 +160,16 @@ impl Daemon {
                 "{clients} of {} clients have yet to leave",
                 self.clients_at_start
             ),
+        };
+        match &self.reload_failure {
+            Some(reason) if self.phase.accepts() => format!("reload failed: {reason}; {status}"),
+            _ => status,
         }
     }
 
     pub(super) async fn tell_status(&mut self) {
         self.notifier.status(&self.status());
+        self.show();
         if !self.phase.accepts() || self.predecessor_left.is_some() {
             self.notifier.extend_timeout(MORE_TIME);
         }

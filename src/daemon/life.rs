@@ -1,49 +1,40 @@
-//! From the first socket to the last client: the control loop and what it carries out.
+//! From the first socket to the last client.
 
 use std::ffi::OsString;
-use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
 use super::args::RunArgs;
 use super::inherited::{self, Inherited};
 use super::leave::ASK_DEADLINE;
-use super::setup::{self, StartError};
+use super::setup::{self, Loaded, StartError};
 use crate::certificate::ticket::TicketKeys;
-use crate::config::{self, Source};
+use crate::control::command::{self, Answer, Inbox, Outlet, Snapshot};
+use crate::control::dbus::Bus;
 use crate::control::message_id;
 use crate::control::notify::Notifier;
-use crate::control::signals::{Signal, Signals};
+use crate::control::signals::Signals;
 use crate::control::systemd1::Systemd;
 use crate::edge::listener::Listener;
 use crate::edge::route::Routes;
 use crate::edge::{Departure, Door, Edge};
 use crate::event;
 use crate::restart::fdstore::{self, Restored};
-use crate::restart::handoff::{
-    self, Departing, HandoffError, Outcome, Predecessor, Progress, Successor,
-};
-use crate::restart::lifecycle::{Action, Event, Phase};
+use crate::restart::handoff::{self, Departing, Outcome, Predecessor};
+use crate::restart::lifecycle::Phase;
+use crate::restart::report::DrainReport;
 use crate::restart::state::State;
 
 /// How long a predecessor may take to pass everything on.
 const RECEIVE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How often the state is looked at for `STATUS=` and for progress reports.
-const TICK: Duration = Duration::from_millis(500);
-
-/// How long a process that has nothing left to do waits for its predecessor, whose own deadline
-/// is shorter.
-const OUTWAIT: Duration = Duration::from_secs(10 * 60);
-
-/// How long clients have after a second SIGTERM.
-const HURRY: Duration = Duration::from_secs(1);
+/// How long the bus may hold anything up that clients wait for.
+pub(super) const BUS_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until it has nothing left to do.
 pub(super) fn live(
@@ -115,9 +106,6 @@ async fn run(
     }
 }
 
-/// A future that the loop waits for among others. There is at most one of a kind.
-pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
-
 /// The running daemon: one owner of everything but the connections, which the workers own.
 pub(super) struct Daemon {
     pub(super) args: RunArgs,
@@ -129,8 +117,8 @@ pub(super) struct Daemon {
     /// As it was stored last, or came with the handoff.
     pub(super) state: State,
     /// Names under which sockets may be stored that nobody claimed.
-    gone: Vec<String>,
-    stored: bool,
+    pub(super) gone: Vec<String>,
+    pub(super) stored: bool,
     pub(super) listeners: Rc<Vec<Listener>>,
     pub(super) edge: Rc<Edge>,
     pub(super) signals: Signals,
@@ -141,8 +129,19 @@ pub(super) struct Daemon {
     /// Takes the progress of our own drain after a handoff.
     pub(super) departing: Option<Departing>,
     pub(super) clients_at_start: u64,
+    /// What clients were told before the drain.
+    pub(super) before_drain: DrainReport,
     /// Where the clients are sent, once that is settled.
     pub(super) departure: Departure,
+    /// Counts the configurations that were put into use.
+    pub(super) generation: u64,
+    /// Why the last reload failed, on one line, until one succeeds.
+    pub(super) reload_failure: Option<String>,
+    pub(super) inbox: Inbox,
+    outlet: Outlet,
+    pub(super) bus: Option<Bus>,
+    /// Who waits for the handoff that is under way.
+    pub(super) upgrading: Option<Answer>,
 }
 
 impl Daemon {
@@ -158,13 +157,11 @@ impl Daemon {
             state,
         } = restored;
         let system = |doing| move |source| StartError::System { doing, source };
-        let source = Source::from_process(Some(args.config.clone()));
-        let config = config::load(&source).map_err(|problems| StartError::Config { problems })?;
-        setup::raise_descriptor_limit(config.limits.clients);
         let tickets = TicketKeys::take_over(&state.ticket_keys)
             .map_err(|source| StartError::Tickets { source })?;
         let tickets = Arc::new(tickets);
-        let doors = setup::doors(&config, &tickets)?;
+        let Loaded { config, doors } = setup::load(&args.config, &tickets)?;
+        setup::raise_descriptor_limit(config.limits.clients);
         let (listeners, gone) = setup::listeners(&config, from_units, stored)?;
         let signals = Signals::new().map_err(system("take over the signals"))?;
         let program = setup::program().map_err(system("find the own program"))?;
@@ -180,6 +177,11 @@ impl Daemon {
             }
             Err(_) => None,
         };
+        let (inbox, outlet) = command::channel(Snapshot {
+            phase: Phase::Serving,
+            generation: 1,
+            clients: 0,
+        });
         Ok(Self {
             args,
             arguments,
@@ -198,25 +200,20 @@ impl Daemon {
             predecessor_left: None,
             departing: None,
             clients_at_start: 0,
+            before_drain: DrainReport::default(),
             departure: Departure::Restart,
+            generation: 1,
+            reload_failure: None,
+            inbox,
+            outlet,
+            bus: None,
+            upgrading: None,
         })
     }
 
     pub(super) async fn accept(&self) -> Result<(), StartError> {
-        // A socket unit may pass several sockets under one name.
-        let pairs: Vec<(Door, &Listener)> = self
-            .listeners
-            .iter()
-            .filter_map(|listener| {
-                let door = self
-                    .doors
-                    .iter()
-                    .find(|door| door.name == listener.name())?;
-                Some((door.clone(), listener))
-            })
-            .collect();
         self.edge
-            .accept(&pairs)
+            .accept(&setup::pairs(&self.doors, &self.listeners))
             .await
             .map_err(|source| StartError::System {
                 doing: "accept connections",
@@ -229,6 +226,10 @@ impl Daemon {
         predecessor: Option<(Predecessor, Outcome)>,
     ) -> Result<(), StartError> {
         self.accept().await?;
+        // Before the predecessor lets the name go, and before anybody is told that all is ready.
+        let mut bus = Bus::join(self.args.bus.clone(), self.outlet.clone());
+        bus.tried(BUS_DEADLINE).await;
+        self.bus = Some(bus);
         let mut reports = None;
         if let Some((mut predecessor, outcome)) = predecessor {
             predecessor.accepting().await;
@@ -259,7 +260,27 @@ impl Daemon {
             self.store();
         }
         self.control(reports).await;
+        // Whoever still asks is told that the process ends.
+        let Self { bus, inbox, .. } = self;
+        drop(inbox);
+        if let Some(bus) = bus {
+            bus.leave().await;
+        }
         Ok(())
+    }
+
+    /// What is to be seen from outside is brought up to date.
+    pub(super) fn show(&self) {
+        let now = Snapshot {
+            phase: self.phase,
+            generation: self.generation,
+            clients: self.edge.clients() as u64,
+        };
+        self.inbox.snapshot.send_if_modified(|shown| {
+            let changed = *shown != now;
+            *shown = now;
+            changed
+        });
     }
 
     /// Stores what the next process is to have. systemd listens to the main process only: after
@@ -273,7 +294,7 @@ impl Daemon {
     }
 
     /// Looks whether a new ticket key is due; the next process gets it, too.
-    fn rotate_tickets(&mut self) {
+    pub(super) fn rotate_tickets(&mut self) {
         match self.tickets.rotate_if_due() {
             Ok(false) => {}
             Ok(true) => {
@@ -285,114 +306,5 @@ impl Daemon {
             }
             Err(error) => tracing::error!("{error}"),
         }
-    }
-
-    async fn control(&mut self, mut predecessor: Option<Predecessor>) {
-        let mut tick = interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut watchdog = self.notifier.watchdog_interval().map(interval);
-        let mut preparing: Option<Pending<Result<Successor, HandoffError>>> = None;
-        let mut draining: Option<Pending<()>> = None;
-        let mut answering: Option<Pending<bool>> = None;
-        // With KillMode=mixed systemd kills what is left when the main process ends: outwait a
-        // predecessor that is still draining, unless asked once more.
-        let mut outwait = None;
-        while self.phase != Phase::Ended || predecessor.is_some() {
-            let event = tokio::select! {
-                signal = self.signals.recv() => match signal {
-                    Signal::Terminate => Some(Event::Terminate),
-                    Signal::HandOff => Some(Event::HandOff),
-                    Signal::Reload => {
-                        tracing::warn!("a reload is not possible: use a handoff (SIGUSR2)");
-                        None
-                    }
-                },
-                result = done(&mut preparing) => Some(self.commit(result).await),
-                () = done(&mut draining) => Some(Event::Drained),
-                progress = next_progress(&mut predecessor) => {
-                    self.note_predecessor(progress, &mut predecessor);
-                    None
-                }
-                () = past(outwait) => break,
-                _ = tick.tick() => {
-                    self.tell_status().await;
-                    self.rotate_tickets();
-                    None
-                }
-                () = due(&mut watchdog), if answering.is_none() => {
-                    let edge = Rc::clone(&self.edge);
-                    answering = Some(Box::pin(async move { edge.ping().await }));
-                    None
-                }
-                alive = done(&mut answering) => {
-                    // Both loops have answered: this one and every worker's.
-                    if alive {
-                        self.notifier.watchdog();
-                    }
-                    None
-                }
-            };
-            let Some(event) = event else { continue };
-            if self.phase == Phase::Ended && event == Event::Terminate {
-                break;
-            }
-            let (phase, action) = self.phase.on(event);
-            self.phase = phase;
-            match action {
-                Action::Nothing => {}
-                Action::Refuse => tracing::warn!("a handoff or a stop is under way already"),
-                Action::StartSuccessor => preparing = Some(self.prepare()),
-                Action::CarryOn => preparing = None,
-                Action::HandOver => draining = Some(self.drain(Departure::Restart, true, None)),
-                Action::AbandonAndStop | Action::Stop => {
-                    // Dropping the future ends the successor.
-                    preparing = None;
-                    self.departure = self.stop().await;
-                    draining = Some(self.drain(self.departure, false, None));
-                }
-                Action::Hurry => {
-                    draining = Some(self.drain(self.departure, false, Some(HURRY)));
-                }
-                Action::Exit => {
-                    self.report().await;
-                    outwait = Some(Instant::now() + OUTWAIT);
-                }
-            }
-        }
-    }
-}
-
-/// Resolves when the future does, and takes it away; never without one.
-async fn done<T>(pending: &mut Option<Pending<T>>) -> T {
-    match pending {
-        None => std::future::pending().await,
-        Some(future) => {
-            let result = future.as_mut().await;
-            *pending = None;
-            result
-        }
-    }
-}
-
-async fn due(interval: &mut Option<tokio::time::Interval>) {
-    match interval {
-        None => std::future::pending().await,
-        Some(interval) => {
-            interval.tick().await;
-        }
-    }
-}
-
-async fn next_progress(predecessor: &mut Option<Predecessor>) -> Option<Progress> {
-    match predecessor {
-        None => std::future::pending().await,
-        Some(predecessor) => predecessor.next_progress().await,
-    }
-}
-
-async fn past(at: Option<Instant>) {
-    match at {
-        None => std::future::pending().await,
-        Some(at) => tokio::time::sleep_until(at).await,
     }
 }

@@ -2,10 +2,12 @@
 //! configuration, open the sockets, serve, hand over or stop.
 
 pub mod args;
+mod control_loop;
 mod handover;
 pub mod inherited;
 mod leave;
 mod life;
+mod reload;
 mod setup;
 
 use std::ffi::OsString;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -13,7 +13,7 @@ use super::inherited::InheritedError;
 use crate::certificate::load::{self, LoadError};
 use crate::certificate::resolver::{Resolver, server_config};
 use crate::certificate::ticket::{NoRandomness, TicketKeys};
-use crate::config::{Config, ListenerConfig, Problems};
+use crate::config::{self, Config, ListenerConfig, Problems, Source};
 use crate::control::message_id;
 use crate::edge::Door;
 use crate::edge::listener::{self, ListenError, Listener, Origin, PassedSocket};
@@ -58,6 +58,24 @@ impl StartError {
         }
     }
 
+    /// What matters most, on one line.
+    pub(super) fn summary(&self) -> String {
+        let text = match self {
+            Self::Config { problems } => {
+                let mut problems = problems.iter();
+                let first = problems.next().map(ToString::to_string);
+                let first = first.unwrap_or_default();
+                let first = first.lines().next().unwrap_or_default();
+                return match problems.count() {
+                    0 => first.to_owned(),
+                    more => format!("{first} (and {more} more)"),
+                };
+            }
+            other => other.to_string(),
+        };
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Config { .. } | Self::Certificate { .. } => exit::CONFIG,
@@ -66,8 +84,32 @@ impl StartError {
     }
 }
 
+/// A configuration that is good as far as files go.
+pub(super) struct Loaded {
+    pub(super) config: Config,
+    pub(super) doors: Vec<Door>,
+}
+
+/// Reads the configuration at a path, what is laid over it, and the certificates.
+pub(super) fn load(path: &Path, tickets: &Arc<TicketKeys>) -> Result<Loaded, StartError> {
+    let source = Source::from_process(Some(path.to_owned()));
+    let config = config::load(&source).map_err(|problems| StartError::Config { problems })?;
+    let doors = doors(&config, tickets)?;
+    Ok(Loaded { config, doors })
+}
+
+/// Each listener with what its connections have in common. A socket unit may pass several
+/// sockets under one name.
+pub(super) fn pairs<'a>(doors: &[Door], listeners: &'a [Listener]) -> Vec<(Door, &'a Listener)> {
+    let pair = |listener: &'a Listener| {
+        let door = doors.iter().find(|door| door.name == listener.name())?;
+        Some((door.clone(), listener))
+    };
+    listeners.iter().filter_map(pair).collect()
+}
+
 /// What every connection of each listener has in common, in the order of the configuration.
-pub(super) fn doors(config: &Config, tickets: &Arc<TicketKeys>) -> Result<Vec<Door>, StartError> {
+fn doors(config: &Config, tickets: &Arc<TicketKeys>) -> Result<Vec<Door>, StartError> {
     config
         .listeners
         .iter()
@@ -140,7 +182,17 @@ pub(super) fn listeners(
 ) -> Result<(Vec<Listener>, Vec<String>), StartError> {
     let opened = listener::open_all(&config.listeners, from_units, passed)
         .map_err(|source| StartError::Listen { source })?;
-    for listener in &opened.listeners {
+    tell(&opened.listeners);
+    for (name, _) in &opened.unclaimed {
+        tracing::warn!("a socket named {name:?} was passed in that no listener claims: closed");
+    }
+    let gone = opened.unclaimed.into_iter().map(|(name, _)| name).collect();
+    Ok((opened.listeners, gone))
+}
+
+/// Says where each listener comes from.
+pub(super) fn tell<'a>(listeners: impl IntoIterator<Item = &'a Listener>) {
+    for listener in listeners {
         let (name, address) = (listener.name(), listener.address());
         match listener.origin() {
             Origin::Bound => event!(
@@ -162,11 +214,6 @@ pub(super) fn listeners(
             ),
         }
     }
-    for (name, _) in &opened.unclaimed {
-        tracing::warn!("a socket named {name:?} was passed in that no listener claims: closed");
-    }
-    let gone = opened.unclaimed.into_iter().map(|(name, _)| name).collect();
-    Ok((opened.listeners, gone))
 }
 
 /// The program as it was called, which is what a successor is to be: an upgrade may have put

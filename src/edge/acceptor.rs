@@ -10,11 +10,11 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::counters::count;
 use super::http::Connection;
-use super::listener::ListeningSocket;
+use super::listener::{Cookie, ListeningSocket};
 use super::wire::Socket;
 use super::worker::Worker;
 use crate::config::TrustedPeer;
@@ -73,8 +73,20 @@ impl Acceptor {
     }
 }
 
+/// What one worker needs to accept on one listener.
+pub(super) struct Post {
+    pub(super) door: Rc<Door>,
+    pub(super) socket: ListeningSocket,
+    pub(super) cookie: Cookie,
+}
+
 /// Accepts until the future is dropped.
-pub(super) async fn accept(worker: Rc<Worker>, door: Rc<Door>, socket: ListeningSocket) {
+pub(super) async fn accept(worker: Rc<Worker>, post: Post, handshakes: Arc<Semaphore>) {
+    let Post {
+        door,
+        socket,
+        cookie,
+    } = post;
     let acceptor = match Acceptor::new(socket) {
         Ok(acceptor) => acceptor,
         Err(error) => {
@@ -84,7 +96,7 @@ pub(super) async fn accept(worker: Rc<Worker>, door: Rc<Door>, socket: Listening
     };
     let mut failed_before = false;
     loop {
-        let Some(permit) = handshake_permit(&worker).await else {
+        let Some(permit) = handshake_permit(&worker, &handshakes).await else {
             return;
         };
         match acceptor.accept().await {
@@ -92,7 +104,7 @@ pub(super) async fn accept(worker: Rc<Worker>, door: Rc<Door>, socket: Listening
                 failed_before = false;
                 count(&worker.shared.counters.accepted);
                 let connection =
-                    Connection::new(Rc::clone(&worker), Rc::clone(&door), peer, permit);
+                    Connection::new(Rc::clone(&worker), Rc::clone(&door), peer, cookie, permit);
                 tokio::task::spawn_local(connection.serve(socket));
             }
             Err(error) => {
@@ -113,8 +125,10 @@ pub(super) async fn accept(worker: Rc<Worker>, door: Rc<Door>, socket: Listening
 
 /// Waits while `limits.handshakes` are under way. One permit is kept by each accept loop that
 /// waits for a connection, so those are not counted.
-async fn handshake_permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
-    let handshakes = &worker.shared.handshakes;
+async fn handshake_permit(
+    worker: &Worker,
+    handshakes: &Arc<Semaphore>,
+) -> Option<OwnedSemaphorePermit> {
     if let Ok(permit) = Arc::clone(handshakes).try_acquire_owned() {
         return Some(permit);
     }

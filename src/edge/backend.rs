@@ -60,6 +60,10 @@ impl Backend {
         }
     }
 
+    pub(super) fn is_at(&self, address: &BackendAddress) -> bool {
+        self.address == *address
+    }
+
     async fn connect(self: &Arc<Self>) -> io::Result<(Socket, Occupied)> {
         // Counted from here on, so that newcomers who connect at once spread too.
         self.connections.fetch_add(1, Relaxed);

@@ -12,6 +12,7 @@ use slab::Slab;
 use tokio::time::Instant;
 
 use super::close::{CloseCode, CloseFrame};
+use super::listener::Cookie;
 use super::route::Service;
 
 /// Tells one client to leave.
@@ -29,6 +30,8 @@ pub struct Order {
 pub struct Client {
     /// Where it comes from; None on a Unix socket.
     pub peer: Option<IpAddr>,
+    /// The listening socket that it came through.
+    pub(super) socket: Cookie,
     service: Arc<Service>,
     order: Cell<Option<Box<Order>>>,
     waker: RefCell<Option<Waker>>,
@@ -36,9 +39,10 @@ pub struct Client {
 }
 
 impl Client {
-    pub(super) fn new(peer: Option<IpAddr>, service: Arc<Service>) -> Self {
+    pub(super) fn new(peer: Option<IpAddr>, socket: Cookie, service: Arc<Service>) -> Self {
         Self {
             peer,
+            socket,
             service,
             order: Cell::new(None),
             waker: RefCell::new(None),

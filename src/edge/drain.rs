@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::clients::{Client, Order};
 use super::close::{CloseCode, CloseFrame};
+use super::listener::Cookie;
 use super::route::Routes;
 use super::worker::Worker;
 use crate::config::{Restart, Spread};
@@ -20,6 +21,9 @@ const AUTO_RATE: usize = 1_000;
 /// How long the workers wait beyond a client's deadline for its connections to end.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
+/// How long it takes at most from a request to the relay: a backend's time to answer, and more.
+const ADMISSION: Duration = Duration::from_secs(90);
+
 /// Where the clients are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Departure {
@@ -27,6 +31,8 @@ pub enum Departure {
     Restart,
     /// It does not: 1001.
     Stop,
+    /// The listener that the client came through is not in the configuration any more: 1001.
+    Removed,
 }
 
 /// What all clients are told, and by when they must have left.
@@ -49,6 +55,7 @@ impl Announcement {
         let (code, reason) = match self.departure {
             Departure::Restart => (restart.close_code, restart_reason(restart, announced)),
             Departure::Stop => (CloseCode::GOING_AWAY, "the service stops".to_owned()),
+            Departure::Removed => (CloseCode::GOING_AWAY, "the listener is closed".to_owned()),
         };
         Order {
             frame: CloseFrame::to_client(code, &reason),
@@ -109,6 +116,7 @@ pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
     for client in &clients {
         counts.entry(service(client)).or_default().1 += 1;
     }
+    let mut last = announcement.since;
     let mut turns: Vec<(Instant, Rc<Client>)> = clients
         .drain(..)
         .map(|client| {
@@ -116,6 +124,7 @@ pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
             let (place, count) = counts.entry(service(&client)).or_default();
             let turn = announcement.turn(restart, *place, *count);
             *place += 1;
+            last = last.max(announcement.deadline(restart));
             (turn, client)
         })
         .collect();
@@ -127,6 +136,21 @@ pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
         client.tell(announcement.order(&client, &worker.shared.announced));
     }
     // Newcomers that were accepted before, and plain requests under way, have as long as clients.
-    let latest = announcement.since + announcement.longest(&worker.shared.routes.load());
+    // Clients may be of services as they were before a reload.
+    let newcomers = announcement.since + announcement.longest(&worker.shared.routes.load());
+    let latest = newcomers.max(last);
     let _ = timeout_at(latest + AFTERMATH, worker.emptied()).await;
+}
+
+/// Tells every client of `worker` that came through one of these sockets, and whoever is still
+/// about to.
+pub(super) async fn close(worker: &Rc<Worker>, sockets: &[Cookie], announcement: Announcement) {
+    let clients = worker.clients.snapshot();
+    for client in clients.iter().filter(|one| sockets.contains(&one.socket)) {
+        client.tell(announcement.order(client, &worker.shared.announced));
+    }
+    // Whoever came through it last has begun to wait for its backend by then.
+    let latest = worker.shared.limits.load().handshake_timeout + ADMISSION;
+    sleep_until(Instant::now() + latest).await;
+    worker.forget(sockets);
 }

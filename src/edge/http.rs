@@ -23,6 +23,7 @@ use super::acceptor::Door;
 use super::backend::{self, Occupied};
 use super::counters::count;
 use super::forward;
+use super::listener::Cookie;
 use super::route::Service;
 use super::upgrade;
 use super::wire::{Socket, Wire};
@@ -55,6 +56,8 @@ pub(super) struct Connection {
     pub(super) worker: Rc<Worker>,
     pub(super) door: Rc<Door>,
     pub(super) peer: Option<IpAddr>,
+    /// The listening socket that it came through.
+    pub(super) socket: Cookie,
     /// Counts it among the clients; None: there were too many already, so it gets a 503.
     pub(super) slot: RefCell<Option<Slot>>,
     pub(super) presence: RefCell<Option<Presence>>,
@@ -70,6 +73,7 @@ impl Connection {
         worker: Rc<Worker>,
         door: Rc<Door>,
         peer: Option<IpAddr>,
+        socket: Cookie,
         permit: OwnedSemaphorePermit,
     ) -> Rc<Self> {
         let slot = worker.admit();
@@ -78,6 +82,7 @@ impl Connection {
             worker,
             door,
             peer,
+            socket,
             admitted: slot.is_some(),
             slot: RefCell::new(slot),
             presence: RefCell::new(Some(presence)),
@@ -88,7 +93,7 @@ impl Connection {
 
     /// Serves the connection until it ends or becomes a WebSocket.
     pub(super) async fn serve(self: Rc<Self>, socket: Socket) {
-        let limits = &self.worker.shared.limits;
+        let limits = self.worker.shared.limits.load_full();
         let deadline = Instant::now() + limits.handshake_timeout;
         let Some(wire) = self.handshake(socket, deadline).await else {
             return;
@@ -140,7 +145,7 @@ impl Connection {
     /// Resolves when a drain wants the connection to end. Whoever may have a request on
     /// its way is waited for, and answered.
     async fn dismissed(&self) {
-        self.worker.drain_begins().await;
+        self.worker.farewell_begins(self.socket).await;
         let grace = if self.asked.get() {
             KEEP_ALIVE_GRACE
         } else {
@@ -206,7 +211,9 @@ impl Connection {
                 .insert(CONNECTION, HeaderValue::from_static("close"));
             response
         };
-        if self.worker.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        if self.worker.bids_farewell(self.socket)
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        {
             response
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));

@@ -14,6 +14,7 @@ pub mod counters;
 mod drain;
 mod forward;
 pub mod frame;
+mod handshakes;
 mod http;
 pub mod listener;
 mod relay;
@@ -22,7 +23,8 @@ mod tls;
 mod upgrade;
 mod wire;
 mod worker;
+mod workers;
 
 pub use acceptor::Door;
 pub use drain::{Announcement, Departure};
-pub use worker::Edge;
+pub use workers::{Edge, Prepared};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::backend::Backend;
-use crate::config::{HostPattern, Restart, ServiceConfig};
+use crate::config::{BackendConfig, HostPattern, Restart, ServiceConfig};
 
 /// A service as the edge sees it.
 #[derive(Debug)]
@@ -20,14 +20,20 @@ pub struct Service {
 }
 
 impl Service {
-    fn new(config: &ServiceConfig) -> Self {
+    /// `before` is what it was under an earlier configuration. Its backends know how many
+    /// connections they have, so those that stay are kept.
+    fn new(config: &ServiceConfig, before: Option<&Self>) -> Self {
+        let known = |one: &BackendConfig| {
+            let mut known = before.into_iter().flat_map(|service| &service.backends);
+            known.find(|backend| backend.is_at(&one.address)).cloned()
+        };
         Self {
             name: config.name.clone(),
             restart: config.restart.clone(),
             backends: config
                 .backends
                 .iter()
-                .map(|one| Arc::new(Backend::new(one)))
+                .map(|one| known(one).unwrap_or_else(|| Arc::new(Backend::new(one))))
                 .collect(),
             listeners: config.listeners.clone(),
             hosts: config.hosts.clone(),
@@ -83,10 +89,18 @@ pub struct Routes {
 impl Routes {
     /// The services of a configuration.
     pub fn new(services: &[ServiceConfig]) -> Self {
+        Self::default().renewed(services)
+    }
+
+    /// The services of a new configuration.
+    #[must_use]
+    pub fn renewed(&self, services: &[ServiceConfig]) -> Self {
+        let before = |name: &str| self.services.iter().find(|one| one.name == name);
         Self {
             services: services
                 .iter()
-                .map(|one| Arc::new(Service::new(one)))
+                .map(|one| Service::new(one, before(&one.name).map(Arc::as_ref)))
+                .map(Arc::new)
                 .collect(),
         }
     }

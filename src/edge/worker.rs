@@ -2,45 +2,53 @@
 //! connection is shared between threads. The control loop talks to them by command.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::thread;
 
 use arc_swap::ArcSwap;
-use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::acceptor::{Door, accept};
+use super::acceptor::{Door, Post, accept};
 use super::clients::{Client, Clients};
 use super::counters::Counters;
 use super::drain;
-use super::listener::ListeningSocket;
+use super::listener::{Cookie, ListeningSocket};
 use super::relay::Ending;
 use super::route::Routes;
 use crate::config::Limits;
 use crate::control::message_id;
 use crate::event;
 
-/// Commands that may wait for one worker. The control loop awaits their answers, so a few do.
-const COMMANDS: usize = 16;
-
 /// What all workers share.
 pub(super) struct Shared {
     pub(super) routes: ArcSwap<Routes>,
     pub(super) counters: Counters,
-    pub(super) limits: Limits,
-    pub(super) handshakes: Arc<Semaphore>,
+    pub(super) limits: ArcSwap<Limits>,
     /// Connections, as `limits.clients` counts them.
     clients: AtomicUsize,
     /// Those of them that are WebSockets being relayed.
-    websockets: AtomicUsize,
+    pub(super) websockets: AtomicUsize,
     /// `limits.clients` has been reached, and it was said.
     full: AtomicBool,
     /// Numbers the announcements, so that each gets a retry delay of its own.
     pub(super) announced: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(limits: Limits, routes: Routes) -> Self {
+        Self {
+            routes: ArcSwap::from_pointee(routes),
+            counters: Counters::default(),
+            limits: ArcSwap::from_pointee(limits),
+            clients: AtomicUsize::new(0),
+            websockets: AtomicUsize::new(0),
+            full: AtomicBool::new(false),
+            announced: AtomicU64::new(0),
+        }
+    }
 }
 
 /// One worker thread's own state.
@@ -51,7 +59,9 @@ pub(super) struct Worker {
     connections: Cell<usize>,
     empty: Notify,
     drain: RefCell<Option<drain::Announcement>>,
-    drain_begins: Notify,
+    /// Sockets that were closed lately, and what those who came through them are told.
+    closed: RefCell<HashMap<Cookie, drain::Announcement>>,
+    farewell_begins: Notify,
 }
 
 /// Counts one client, until it is dropped.
@@ -77,11 +87,23 @@ impl Drop for Presence {
 }
 
 impl Worker {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            clients: Clients::default(),
+            connections: Cell::new(0),
+            empty: Notify::new(),
+            drain: RefCell::new(None),
+            closed: RefCell::default(),
+            farewell_begins: Notify::new(),
+        }
+    }
+
     /// A place among the clients; None: `limits.clients` is reached.
     pub(super) fn admit(&self) -> Option<Slot> {
         let slot = Slot(Arc::clone(&self.shared));
         let before = self.shared.clients.fetch_add(1, Relaxed);
-        let limit = self.shared.limits.clients;
+        let limit = self.shared.limits.load().clients;
         if before < limit {
             if before < limit / 10 * 9 && self.shared.full.load(Relaxed) {
                 self.shared.full.store(false, Relaxed);
@@ -111,7 +133,7 @@ impl Worker {
         {
             tracing::warn!(
                 "limits.handshakes: {} connections have not sent a request yet, newcomers wait",
-                self.shared.limits.handshakes
+                self.shared.limits.load().handshakes
             );
         }
     }
@@ -121,25 +143,36 @@ impl Worker {
         Presence(Rc::clone(self))
     }
 
-    pub(super) fn is_draining(&self) -> bool {
-        self.drain.borrow().is_some()
+    /// Who came through this socket is to leave.
+    pub(super) fn bids_farewell(&self, socket: Cookie) -> bool {
+        self.drain.borrow().is_some() || self.closed.borrow().contains_key(&socket)
     }
 
-    /// Resolves when a drain begins.
-    pub(super) async fn drain_begins(&self) {
-        let notified = self.drain_begins.notified();
-        if !self.is_draining() {
+    /// Resolves when that begins.
+    pub(super) async fn farewell_begins(&self, socket: Cookie) {
+        loop {
+            let notified = self.farewell_begins.notified();
+            if self.bids_farewell(socket) {
+                return;
+            }
             notified.await;
         }
     }
 
     /// A client's relay begins.
     pub(super) fn joined(&self, client: &Rc<Client>) -> usize {
-        if let Some(announcement) = &*self.drain.borrow() {
+        let (drain, closed) = (self.drain.borrow(), self.closed.borrow());
+        if let Some(announcement) = drain.as_ref().or_else(|| closed.get(&client.socket)) {
             client.tell(announcement.order(client, &self.shared.announced));
         }
         self.shared.websockets.fetch_add(1, Relaxed);
         self.clients.insert(Rc::clone(client))
+    }
+
+    /// Nobody comes through these sockets any more.
+    pub(super) fn forget(&self, sockets: &[Cookie]) {
+        let mut closed = self.closed.borrow_mut();
+        closed.retain(|socket, _| !sockets.contains(socket));
     }
 
     /// A client's relay has ended.
@@ -171,15 +204,30 @@ impl Worker {
         }
     }
 
-    async fn run(self: Rc<Self>, mut commands: mpsc::Receiver<Command>) {
+    /// Carries out commands until the control loop is gone.
+    pub(super) async fn run(self: Rc<Self>, mut commands: mpsc::Receiver<Command>) {
         let mut acceptors: Vec<JoinHandle<()>> = Vec::new();
         while let Some(command) = commands.recv().await {
             match command {
-                Command::Accept(doors) => {
-                    for (door, socket) in doors {
-                        let accepting = accept(Rc::clone(&self), Rc::new(door), socket);
+                Command::Accept(posts, handshakes) => {
+                    for (door, socket, cookie) in posts {
+                        let post = Post {
+                            door: Rc::new(door),
+                            socket,
+                            cookie,
+                        };
+                        let accepting = accept(Rc::clone(&self), post, Arc::clone(&handshakes));
                         acceptors.push(tokio::task::spawn_local(accepting));
                     }
+                }
+                Command::Close(sockets, announcement) => {
+                    let told = sockets.iter().map(|one| (*one, announcement.clone()));
+                    self.closed.borrow_mut().extend(told);
+                    self.farewell_begins.notify_waiters();
+                    let worker = Rc::clone(&self);
+                    tokio::task::spawn_local(async move {
+                        drain::close(&worker, &sockets, announcement).await;
+                    });
                 }
                 Command::StopAccepting(done) => {
                     for acceptor in acceptors.drain(..) {
@@ -191,7 +239,7 @@ impl Worker {
                 }
                 Command::Drain(announcement, done) => {
                     self.drain.replace(Some(announcement.clone()));
-                    self.drain_begins.notify_waiters();
+                    self.farewell_begins.notify_waiters();
                     let worker = Rc::clone(&self);
                     tokio::task::spawn_local(async move {
                         drain::drain(&worker, announcement).await;
@@ -217,151 +265,14 @@ impl Worker {
     }
 }
 
-enum Command {
-    Accept(Vec<(Door, ListeningSocket)>),
+/// What one worker accepts on.
+pub(super) type Batch = Vec<(Door, ListeningSocket, Cookie)>;
+
+/// What the control loop asks of one worker.
+pub(super) enum Command {
+    Accept(Batch, Arc<Semaphore>),
+    Close(Vec<Cookie>, drain::Announcement),
     StopAccepting(oneshot::Sender<()>),
     Drain(drain::Announcement, oneshot::Sender<()>),
     Ping(oneshot::Sender<()>),
-}
-
-/// The workers, as the control loop sees them.
-pub struct Edge {
-    shared: Arc<Shared>,
-    workers: Vec<mpsc::Sender<Command>>,
-    /// Permits that came on top of `limits.handshakes`, since each accept loop holds one while it
-    /// waits for a connection.
-    waiting_permits: Cell<usize>,
-}
-
-impl Edge {
-    /// Starts `workers` threads. They serve nothing yet.
-    ///
-    /// # Errors
-    /// When a thread or its event loop cannot be made.
-    pub fn start(workers: usize, limits: Limits, routes: Routes) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            routes: ArcSwap::from_pointee(routes),
-            counters: Counters::default(),
-            handshakes: Arc::new(Semaphore::new(limits.handshakes)),
-            limits,
-            clients: AtomicUsize::new(0),
-            websockets: AtomicUsize::new(0),
-            full: AtomicBool::new(false),
-            announced: AtomicU64::new(0),
-        });
-        let workers = (0..workers)
-            .map(|number| spawn(number, Arc::clone(&shared)))
-            .collect::<io::Result<_>>()?;
-        Ok(Self {
-            shared,
-            workers,
-            waiting_permits: Cell::new(0),
-        })
-    }
-
-    /// Begins to accept on these listeners, each worker on a descriptor of its own.
-    ///
-    /// # Errors
-    /// The limit on open descriptors; then nothing is accepted.
-    pub async fn accept(&self, doors: &[(Door, &super::listener::Listener)]) -> io::Result<()> {
-        let mut batches = Vec::new();
-        for _ in &self.workers {
-            let batch = doors
-                .iter()
-                .map(|(door, listener)| Ok((door.clone(), listener.try_clone()?)))
-                .collect::<io::Result<Vec<_>>>()?;
-            batches.push(batch);
-        }
-        let waiting = doors.len() * self.workers.len();
-        self.shared.handshakes.add_permits(waiting);
-        self.waiting_permits
-            .set(self.waiting_permits.get() + waiting);
-        for (worker, batch) in self.workers.iter().zip(batches) {
-            let _ = worker.send(Command::Accept(batch)).await;
-        }
-        Ok(())
-    }
-
-    /// Stops accepting. When it returns, no worker holds a listening socket.
-    pub async fn stop_accepting(&self) {
-        self.ask_all(Command::StopAccepting).await;
-        self.shared
-            .handshakes
-            .forget_permits(self.waiting_permits.take());
-    }
-
-    /// Tells every client to leave, and waits until all have left or the announcement's deadline
-    /// has passed. A second call hurries the first.
-    pub async fn drain(&self, announcement: &drain::Announcement) {
-        self.ask_all(|done| Command::Drain(announcement.clone(), done))
-            .await;
-    }
-
-    /// Resolves when every worker has answered: none hangs. False: one is dead.
-    pub async fn ping(&self) -> bool {
-        self.ask_all(Command::Ping).await
-    }
-
-    async fn ask_all(&self, command: impl Fn(oneshot::Sender<()>) -> Command) -> bool {
-        let mut all = true;
-        let mut answers = Vec::new();
-        for worker in &self.workers {
-            let (done, answer) = oneshot::channel();
-            match worker.send(command(done)).await {
-                Ok(()) => answers.push(answer),
-                Err(_) => all = false,
-            }
-        }
-        for answer in answers {
-            all &= answer.await.is_ok();
-        }
-        all
-    }
-
-    /// Clients with a WebSocket now, over all workers.
-    pub fn clients(&self) -> usize {
-        self.shared.websockets.load(Relaxed)
-    }
-
-    /// What happened since the process began.
-    pub fn counters(&self) -> &Counters {
-        &self.shared.counters
-    }
-
-    /// Replaces the services. Established connections are not touched.
-    pub fn route(&self, routes: Routes) {
-        self.shared.routes.store(Arc::new(routes));
-    }
-}
-
-fn spawn(number: usize, shared: Arc<Shared>) -> io::Result<mpsc::Sender<Command>> {
-    let (sender, commands) = mpsc::channel(COMMANDS);
-    let runtime = Builder::new_current_thread();
-    let (ready, outcome) = std::sync::mpsc::sync_channel(1);
-    thread::Builder::new()
-        .name(format!("worker-{number}"))
-        .spawn(move || {
-            let mut builder = runtime;
-            let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
-                Ok(runtime) => runtime,
-                Err(error) => {
-                    let _ = ready.send(Err(error));
-                    return;
-                }
-            };
-            let _ = ready.send(Ok(()));
-            let worker = Rc::new(Worker {
-                shared,
-                clients: Clients::default(),
-                connections: Cell::new(0),
-                empty: Notify::new(),
-                drain: RefCell::new(None),
-                drain_begins: Notify::new(),
-            });
-            runtime.block_on(worker.run(commands));
-        })?;
-    match outcome.recv() {
-        Ok(result) => result.map(|()| sender),
-        Err(_) => Err(io::Error::other("a worker thread died at its start")),
-    }
 }

@@ -25,6 +25,8 @@ pub enum Event {
     Terminate,
     /// A handoff is asked for.
     HandOff,
+    /// The configuration is to be read again.
+    Reload,
     /// The successor has the sockets and accepts; this process does not any more.
     SuccessorServes,
     /// The successor failed, hung or died before it was ready.
@@ -40,6 +42,8 @@ pub enum Action {
     Nothing,
     /// The event does not fit the phase: say so, go on.
     Refuse,
+    /// Read the configuration, and put it into use if it is good.
+    Reload,
     /// Start the successor and offer it the sockets.
     StartSuccessor,
     /// Tell the clients that the service restarts.
@@ -68,13 +72,25 @@ impl Phase {
             (HandingOff, Event::Terminate) => (Stopping, Action::AbandonAndStop),
             (HandedOver | Stopping, Event::Terminate) => (Hurrying, Action::Hurry),
             (Serving, Event::HandOff) => (HandingOff, Action::StartSuccessor),
-            (HandingOff | HandedOver | Stopping | Hurrying, Event::HandOff) => {
+            (Serving, Event::Reload) => (Serving, Action::Reload),
+            (HandingOff | HandedOver | Stopping | Hurrying, Event::HandOff | Event::Reload) => {
                 (self, Action::Refuse)
             }
             (HandingOff, Event::SuccessorServes) => (HandedOver, Action::HandOver),
             (HandingOff, Event::SuccessorFailed) => (Serving, Action::CarryOn),
             // Of a successor that was given up, or a drain that was overtaken.
             _ => (self, Action::Nothing),
+        }
+    }
+
+    /// One word for the operator.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Serving => "serving",
+            Self::HandingOff => "handing-off",
+            Self::HandedOver => "handed-over",
+            Self::Stopping | Self::Hurrying => "stopping",
+            Self::Ended => "ended",
         }
     }
 
@@ -94,6 +110,7 @@ mod tests {
         let event = prop_oneof![
             Just(Event::Terminate),
             Just(Event::HandOff),
+            Just(Event::Reload),
             Just(Event::SuccessorServes),
             Just(Event::SuccessorFailed),
             Just(Event::Drained),
@@ -137,6 +154,18 @@ mod tests {
                 }
                 phase = next;
                 prop_assert_eq!(successor, phase == Phase::HandingOff);
+            }
+        }
+
+        #[test]
+        fn only_who_serves_and_hands_nothing_over_reloads(events in events()) {
+            let mut phase = Phase::Serving;
+            for event in events {
+                let (next, action) = phase.on(event);
+                let reloads = (phase, event) == (Phase::Serving, Event::Reload);
+                prop_assert_eq!(action == Action::Reload, reloads);
+                prop_assert!(event != Event::Reload || next == phase);
+                phase = next;
             }
         }
 

@@ -26,6 +26,22 @@ pub struct DrainReport {
     pub discarded_messages: u64,
 }
 
+impl DrainReport {
+    /// What was done after `before`, an earlier report of the same process.
+    #[must_use]
+    pub fn since(self, before: &Self) -> Self {
+        Self {
+            told: self.told - before.told,
+            closed_cleanly: self.closed_cleanly - before.closed_cleanly,
+            timed_out: self.timed_out - before.timed_out,
+            gone: self.gone - before.gone,
+            cut: self.cut - before.cut,
+            discarded_messages: self.discarded_messages - before.discarded_messages,
+            ..self
+        }
+    }
+}
+
 impl fmt::Display for DrainReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -38,6 +38,7 @@ DynamicUser=yes
 /// Installs the programs, the units and the user.
 pub(crate) fn install(machine: &Machine) {
     machine.install_file(env!("CARGO_BIN_EXE_batond"), "/usr/bin/batond", 0o755);
+    machine.install_file(env!("CARGO_BIN_EXE_batonctl"), "/usr/bin/batonctl", 0o755);
     let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd");
     for unit in UNITS {
         machine.install_file(
@@ -49,6 +50,14 @@ pub(crate) fn install(machine: &Machine) {
     let users = "/usr/lib/sysusers.d/batond.conf";
     machine.install_file(files.join("batond.sysusers"), users, 0o644);
     machine.check(&["systemd-sysusers", "batond.conf"]);
+    let policy = "org.batond.Baton1.conf";
+    machine.install_file(
+        files.with_file_name("packaging").join(policy),
+        &format!("/usr/share/dbus-1/system.d/{policy}"),
+        0o644,
+    );
+    // Names the user, so it comes after the user; else the bus leaves it out.
+    machine.check(&["systemctl", "reload", "dbus"]);
     machine.check(&["systemctl", "daemon-reload"]);
 }
 

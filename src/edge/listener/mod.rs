@@ -50,11 +50,16 @@ pub enum Origin {
     /// A socket unit, whether it came straight from systemd or through a predecessor. The unit
     /// decides on its address and its file.
     Systemd,
-    /// Bound by a predecessor and passed on by it.
+    /// Bound by a predecessor and passed on by it, or by this process under an earlier
+    /// configuration.
     Handoff,
     /// Bound by this process.
     Bound,
 }
+
+/// What tells one socket from another for its whole life, whoever holds it (`SO_COOKIE`,
+/// socket(7)).
+pub type Cookie = u64;
 
 /// A listening socket with the name that the configuration has for it.
 #[derive(Debug)]
@@ -131,6 +136,14 @@ impl Listener {
     /// The socket, to accept on.
     pub fn socket(&self) -> &ListeningSocket {
         &self.socket
+    }
+
+    /// Which socket it is.
+    ///
+    /// # Errors
+    /// None that is known: the option is older than what else batond needs of the kernel.
+    pub fn cookie(&self) -> io::Result<Cookie> {
+        Ok(sockopt::socket_cookie(self)?)
     }
 
     /// A second descriptor of the same socket, one for each worker.

@@ -1,0 +1,34 @@
+//! What a caller on the bus is answered instead of what it asked for.
+
+use zbus::DBusError;
+
+use crate::control::command::Refusal;
+
+/// The named errors. Each carries one text for the operator.
+#[derive(Debug, DBusError)]
+#[zbus(prefix = "org.batond.Baton1.Error")]
+pub enum Error {
+    /// The bus itself failed.
+    #[zbus(error)]
+    ZBus(zbus::Error),
+    /// The configuration on disk cannot be put into use. Nothing has changed.
+    ConfigurationRefused(String),
+    /// The successor does not serve. The process goes on.
+    HandoffFailed(String),
+    /// Something else is under way.
+    Busy(String),
+    /// The caller may not ask for this.
+    NotAuthorized(String),
+    /// An option that this version does not know.
+    UnknownOption(String),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::ConfigurationRefused(reason) => Self::ConfigurationRefused(reason),
+            Refusal::HandoffFailed(reason) => Self::HandoffFailed(reason),
+            Refusal::Busy(reason) => Self::Busy(reason),
+        }
+    }
+}

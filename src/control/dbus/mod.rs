@@ -1,0 +1,232 @@
+//! batond on the bus: its name, its objects, and what happens when the bus is not there.
+//!
+//! A task of its own keeps a connection, and makes a new one whenever that is lost. Everything
+//! else goes on without it. The name is asked for with queueing: while a predecessor has it, the
+//! successor waits in the bus's own queue, and has it in the moment in which it is let go.
+
+mod access;
+mod error;
+mod manager;
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use zbus::fdo::RequestNameFlags;
+use zbus::{Connection, connection};
+
+pub use error::Error;
+use manager::Manager;
+
+use super::command::Outlet;
+
+/// The well-known name.
+pub const NAME: &str = "org.batond.Baton1";
+
+/// The root of the objects.
+pub const PATH: &str = "/org/batond/Baton1";
+
+/// What begins the names of all errors.
+pub const ERRORS: &str = "org.batond.Baton1.Error";
+
+/// A bus on the same machine answers within milliseconds, if at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between two attempts to connect: at first, and at most. Each pause is twice the one before.
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long answers that are on their way may take at the end of the process.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What the daemon wants of the bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    HaveName,
+    LetNameGo,
+    End,
+}
+
+/// How far the task has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// The first attempt to connect is under way.
+    Trying,
+    /// It is over, whatever came of it.
+    Tried,
+    /// The name is somebody else's.
+    NameLetGo,
+}
+
+/// The presence on the bus.
+#[derive(Debug)]
+pub struct Bus {
+    wish: watch::Sender<Wish>,
+    standing: watch::Receiver<Standing>,
+    task: JoinHandle<()>,
+}
+
+impl Bus {
+    /// Connects to the bus at an address (none: the system bus) and asks for the name, now and
+    /// whenever the connection is lost. To be called within a tokio runtime.
+    pub fn join(address: Option<String>, outlet: Outlet) -> Self {
+        let (wish, wished) = watch::channel(Wish::HaveName);
+        let (standing, stands) = watch::channel(Standing::Trying);
+        let attendant = Attendant {
+            address,
+            outlet,
+            wish: wished,
+            standing,
+            complained: false,
+        };
+        Self {
+            wish,
+            standing: stands,
+            task: tokio::spawn(attendant.run()),
+        }
+    }
+
+    /// Waits until the first attempt is over, well or not, at most `deadline`.
+    pub async fn tried(&mut self, deadline: Duration) {
+        let tried = self.standing.wait_for(|now| *now != Standing::Trying);
+        let _ = timeout(deadline, tried).await;
+    }
+
+    /// Lets the name go to whoever waits for it, at most `deadline` long. Who has asked already
+    /// still gets an answer.
+    pub async fn let_name_go(&mut self, deadline: Duration) {
+        self.wish.send_replace(Wish::LetNameGo);
+        let gone = self.standing.wait_for(|now| *now == Standing::NameLetGo);
+        let _ = timeout(deadline, gone).await;
+    }
+
+    /// Leaves the bus, once the answers that are on their way are sent.
+    pub async fn leave(self) {
+        self.wish.send_replace(Wish::End);
+        let _ = timeout(2 * LAST_WORDS, self.task).await;
+    }
+}
+
+/// The task.
+struct Attendant {
+    address: Option<String>,
+    outlet: Outlet,
+    wish: watch::Receiver<Wish>,
+    standing: watch::Sender<Standing>,
+    complained: bool,
+}
+
+impl Attendant {
+    async fn run(mut self) {
+        let mut pause = PAUSE;
+        while !self.is_over() {
+            match timeout(CONNECT_TIMEOUT, self.connect()).await {
+                Ok(Ok(connection)) => {
+                    self.note_tried();
+                    if self.complained {
+                        tracing::info!("on the bus again as {NAME}");
+                        self.complained = false;
+                    }
+                    pause = PAUSE;
+                    self.attend(connection).await;
+                    if self.is_over() {
+                        return;
+                    }
+                    self.complain("the connection is lost");
+                }
+                Ok(Err(error)) => self.complain(&error.to_string()),
+                Err(_) => self.complain("no answer"),
+            }
+            self.note_tried();
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = self.wish.wait_for(|wish| *wish == Wish::End) => {}
+            }
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        *self.wish.borrow() == Wish::End || self.wish.has_changed().is_err()
+    }
+
+    async fn connect(&self) -> zbus::Result<Connection> {
+        let builder = match &self.address {
+            Some(address) => connection::Builder::address(address.as_str()),
+            None => connection::Builder::system(),
+        };
+        let manager = Manager::new(self.outlet.clone());
+        let connection = builder.serve_at(PATH, manager).build().await?;
+        if *self.wish.borrow() == Wish::HaveName {
+            connection
+                .request_name_with_flags(NAME, RequestNameFlags::empty())
+                .await?;
+        }
+        Ok(connection)
+    }
+
+    /// Until the connection is lost or not wanted any more.
+    async fn attend(&mut self, connection: Connection) {
+        self.outlet.snapshot.mark_changed();
+        let mut shown = *self.outlet.snapshot.borrow();
+        loop {
+            let wish = *self.wish.borrow_and_update();
+            match wish {
+                Wish::HaveName => {}
+                Wish::LetNameGo => self.let_name_go(&connection).await,
+                Wish::End => {
+                    let _ = timeout(LAST_WORDS, connection.graceful_shutdown()).await;
+                    return;
+                }
+            }
+            tokio::select! {
+                () = connection.closed() => return,
+                changed = self.wish.changed() => if changed.is_err() { return },
+                changed = self.outlet.snapshot.changed() => {
+                    if changed.is_err() {
+                        // The control loop has ended; what it wishes is still to come.
+                        let _ = self.wish.changed().await;
+                        continue;
+                    }
+                    let now = *self.outlet.snapshot.borrow_and_update();
+                    if let Err(error) = manager::show(&connection, &shown, &now).await {
+                        tracing::debug!("cannot signal a change of a property: {error}");
+                    }
+                    shown = now;
+                }
+            }
+        }
+    }
+
+    async fn let_name_go(&self, connection: &Connection) {
+        if *self.standing.borrow() == Standing::NameLetGo {
+            return;
+        }
+        if let Err(error) = connection.release_name(NAME).await {
+            tracing::debug!("cannot let the bus name go: {error}");
+        }
+        self.standing.send_replace(Standing::NameLetGo);
+    }
+
+    fn note_tried(&self) {
+        self.standing.send_if_modified(|now| {
+            let first = *now == Standing::Trying;
+            if first {
+                *now = Standing::Tried;
+            }
+            first
+        });
+    }
+
+    /// Said once, until it works again.
+    fn complain(&mut self, error: &str) {
+        if !std::mem::replace(&mut self.complained, true) {
+            let bus = self.address.as_deref().unwrap_or("the system bus");
+            tracing::warn!(
+                "not on {bus} as {NAME}: {error} (clients are served all the same; batonctl works \
+                 when the bus is there and its policy, org.batond.Baton1.conf, is installed)"
+            );
+        }
+    }
+}

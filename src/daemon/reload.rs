@@ -1,0 +1,182 @@
+//! Another configuration, without another process: all of it, or nothing.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use super::life::Daemon;
+use super::setup::{self, Loaded, StartError};
+use crate::certificate::ticket::TicketKeys;
+use crate::control::message_id;
+use crate::edge::listener::{self, Cookie, Listener, Origin, PassedSocket};
+use crate::edge::{Announcement, Departure};
+use crate::event;
+use crate::restart::fdstore;
+
+/// How long the files may take, on whatever file system they are. Shorter than the watchdog's
+/// patience, since the control loop waits.
+const READ_DEADLINE: Duration = Duration::from_secs(8);
+
+impl Daemon {
+    /// Puts the configuration that is on disk now into use.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for the operator. Nothing has changed then.
+    pub(super) async fn reload(&mut self) -> Result<(), String> {
+        self.notifier.reloading();
+        let outcome = match self.try_reload().await {
+            Ok(()) => {
+                self.generation += 1;
+                self.reload_failure = None;
+                event!(
+                    INFO,
+                    message_id::RELOADED,
+                    baton_generation = self.generation,
+                    "reloaded: configuration {} is in use",
+                    self.generation
+                );
+                Ok(())
+            }
+            Err(error) => {
+                self.reload_failure = Some(error.summary());
+                event!(
+                    ERROR,
+                    message_id::CONFIGURATION_REFUSED,
+                    "reload failed, the old configuration stays in use: {error}"
+                );
+                Err(error.to_string())
+            }
+        };
+        // Also after a failure, or the unit would be reloading for ever (sd_notify(3)).
+        self.notifier.ready(&self.status());
+        outcome
+    }
+
+    async fn try_reload(&mut self) -> Result<(), StartError> {
+        let Loaded { config, doors } = read(self.args.config.clone(), &self.tickets).await?;
+        let system = |doing| move |source| StartError::System { doing, source };
+        let current = self
+            .listeners
+            .iter()
+            .map(pass_on)
+            .collect::<io::Result<_>>()
+            .map_err(system("pass the listening sockets on"))?;
+        // The listeners that stay are taken over as from a predecessor.
+        let opened = listener::open_all(&config.listeners, Vec::new(), current)
+            .map_err(|source| StartError::Listen { source })?;
+        let listeners = opened.listeners;
+        let prepared = self
+            .edge
+            .prepare(&setup::pairs(&doors, &listeners))
+            .map_err(system("accept connections"))?;
+
+        // Nothing can fail from here on.
+        let new = |one: &&Listener| one.origin() == Origin::Bound;
+        setup::tell(listeners.iter().filter(new));
+        setup::raise_descriptor_limit(config.limits.clients);
+        if config.workers != self.edge.workers() {
+            tracing::warn!(
+                "workers: {} are configured, {} go on running until the next start or upgrade",
+                config.workers,
+                self.edge.workers()
+            );
+        }
+        self.edge
+            .replace(prepared, &config.services, config.limits)
+            .await;
+        self.doors = doors;
+        let replaced = std::mem::replace(&mut self.listeners, Rc::new(listeners));
+        self.close_removed(replaced).await;
+        Ok(())
+    }
+
+    /// Closes what is not listened on any more, and sends the clients who came through it away.
+    async fn close_removed(&mut self, mut replaced: Rc<Vec<Listener>>) {
+        let now: Vec<(Option<Cookie>, String)> = self
+            .listeners
+            .iter()
+            .map(|one| (one.cookie().ok(), one.name().to_owned()))
+            .collect();
+        let mut closed = Vec::new();
+        let mut gone = Vec::new();
+        for listener in Rc::get_mut(&mut replaced).into_iter().flatten() {
+            let cookie = listener.cookie().ok();
+            let stays = |(other, _): &&(Option<Cookie>, String)| *other == cookie;
+            let name_now = now.iter().find(stays).map(|(_, name)| name);
+            if name_now.is_some() {
+                // The file of a Unix socket stays, too.
+                listener.hand_on();
+            } else {
+                tracing::info!(
+                    baton_listener = listener.name(),
+                    "listener.{}: closed on {}",
+                    listener.name(),
+                    listener.address()
+                );
+                closed.extend(cookie);
+            }
+            let stored = listener.origin() != Origin::Systemd;
+            if stored && name_now.is_none_or(|name| name != listener.name()) {
+                gone.push(listener.name().to_owned());
+            }
+        }
+        drop(replaced);
+        if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
+            listeners.iter_mut().for_each(Listener::take_over);
+        }
+        if self.stored {
+            fdstore::store(&self.notifier, &self.listeners, &gone, &mut self.state);
+        } else {
+            // Together with what this process is still to store.
+            self.gone.extend(gone);
+        }
+        let announcement = Announcement {
+            departure: Departure::Removed,
+            paced: false,
+            within: None,
+            since: Instant::now(),
+        };
+        if !closed.is_empty() {
+            self.edge.close(&closed, &announcement).await;
+        }
+    }
+}
+
+/// Reads the files on a thread of its own, which a file system that hangs holds up for ever.
+async fn read(path: PathBuf, tickets: &Arc<TicketKeys>) -> Result<Loaded, StartError> {
+    let failed = |source| StartError::System {
+        doing: "read the configuration",
+        source,
+    };
+    let (done, loaded) = oneshot::channel();
+    let tickets = Arc::clone(tickets);
+    thread::Builder::new()
+        .name("reload".to_owned())
+        .spawn(move || {
+            let _ = done.send(setup::load(&path, &tickets));
+        })
+        .map_err(failed)?;
+    match timeout(READ_DEADLINE, loaded).await {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(_)) => Err(failed(io::Error::other("the thread that reads it died"))),
+        Err(_) => Err(failed(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("a file takes longer than {READ_DEADLINE:?}"),
+        ))),
+    }
+}
+
+fn pass_on(listener: &Listener) -> io::Result<PassedSocket> {
+    Ok(PassedSocket {
+        name: listener.name().to_owned(),
+        socket: listener.as_fd().try_clone_to_owned()?,
+        from_unit: listener.origin() == Origin::Systemd,
+    })
+}
