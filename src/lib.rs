@@ -10,6 +10,9 @@
 //! 6. [`daemon`]: the life of the process, which puts the four rooms together.
 //! 7. [`ctl`]: the operator's tool.
 
+// What comes from outside may always be wrong. Tests may assume.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod certificate;
 pub mod config;
 pub mod control;

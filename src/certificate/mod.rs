@@ -5,3 +5,4 @@
 
 pub mod load;
 pub mod resolver;
+pub mod ticket;

@@ -10,6 +10,8 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use super::ticket::TicketKeys;
+
 /// The certificates of one listener, by name.
 #[derive(Debug)]
 pub struct Resolver {
@@ -74,12 +76,15 @@ fn leaf_names(certificate: &CertifiedKey) -> Vec<String> {
         .collect()
 }
 
-/// How a listener speaks TLS: versions 1.2 and 1.3, HTTP/1.1 only, resumption by tickets that no
-/// memory is needed for.
+/// How a listener speaks TLS: versions 1.2 and 1.3, HTTP/1.1 only, resumption by tickets, which
+/// take no memory here.
 ///
 /// # Errors
-/// When the operating system gives no randomness for the ticket keys.
-pub fn server_config(resolver: Resolver) -> Result<Arc<ServerConfig>, rustls::Error> {
+/// None with the cryptography that is built in.
+pub fn server_config(
+    resolver: Resolver,
+    tickets: Arc<TicketKeys>,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -87,7 +92,7 @@ pub fn server_config(resolver: Resolver) -> Result<Arc<ServerConfig>, rustls::Er
         .with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.ticketer = tickets;
     Ok(Arc::new(config))
 }
 

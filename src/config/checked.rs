@@ -78,7 +78,7 @@ pub struct CertificateConfig {
     pub chain: PathBuf,
     /// PEM file with one private key.
     pub key: PathBuf,
-    /// What clients dial, lower case, IPv6 addresses in brackets; empty: the hosts of the
+    /// What clients dial, lower case, IPv6 addresses without brackets; empty: the hosts of the
     /// services on its listeners.
     pub names: Vec<String>,
     /// Whom clients trust.
@@ -116,7 +116,7 @@ pub struct ServiceConfig {
 }
 
 /// A host that a service answers to: lower case, without port and trailing dot; an IPv6 address
-/// in brackets.
+/// without brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HostPattern {
     /// `"chat.example.org"`.

@@ -34,7 +34,11 @@ impl Claims {
                         "service {other} already answers for {host}, path {prefix}, on listener \
                          {listener} (give one of them other hosts or paths)"
                     );
-                    found.value(&at, message);
+                    if at == *path {
+                        found.key(&at, message);
+                    } else {
+                        found.value(&at, message);
+                    }
                 }
                 for listener in &service.listeners {
                     let claim = (listener.clone(), host.cloned(), prefix.clone());

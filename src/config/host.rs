@@ -1,6 +1,6 @@
 //! Names of hosts, as a `Host` header or a certificate has them.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::checked::HostPattern;
 use super::text::quoted;
@@ -16,18 +16,19 @@ pub(super) fn pattern(text: &str) -> Result<HostPattern, String> {
     }
     if let Some(domain) = text.strip_prefix("*.") {
         return match exact(domain)? {
-            name if name.parse::<std::net::IpAddr>().is_ok() || name.starts_with('[') => Err(
-                format!("{} puts a star before an address (use names)", quoted(text)),
-            ),
+            name if name.parse::<IpAddr>().is_ok() => Err(format!(
+                "{} puts a star before an address (use names)",
+                quoted(text)
+            )),
             name => Ok(HostPattern::Wildcard(name)),
         };
     }
     exact(text).map(HostPattern::Exact)
 }
 
-/// Reads a host without a star: a name, an IPv4 address, or an IPv6 address, which stands in
-/// brackets in the result as it does in a `Host` header (RFC 3986 §3.2.2). In lower case and
-/// without the dot that may end a name.
+/// Reads a host without a star: a name, an IPv4 address, or an IPv6 address, with or without the
+/// brackets of a `Host` header (RFC 3986 §3.2.2). The result is in lower case, without brackets
+/// and without the dot that may end a name.
 pub(super) fn exact(text: &str) -> Result<String, String> {
     if !text.is_ascii() {
         return Err(format!(
@@ -45,7 +46,7 @@ pub(super) fn exact(text: &str) -> Result<String, String> {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
     if let Ok(address) = bare.unwrap_or(text).parse::<Ipv6Addr>() {
-        return Ok(format!("[{address}]"));
+        return Ok(address.to_string());
     }
     if text.contains(['/', ':', '@']) {
         return Err(format!(
@@ -96,8 +97,8 @@ mod tests {
             ("chat_1.internal", "chat_1.internal"),
             ("xn--mller-kva.example", "xn--mller-kva.example"),
             ("127.0.0.1", "127.0.0.1"),
-            ("::1", "[::1]"),
-            ("[2001:DB8::0]", "[2001:db8::]"),
+            ("::1", "::1"),
+            ("[2001:DB8::0]", "2001:db8::"),
         ] {
             assert_eq!(pattern(text), Ok(HostPattern::Exact(host.to_owned())));
         }
@@ -116,6 +117,7 @@ mod tests {
             ("chat.*", "has a star in it"),
             ("*.*.example.org", "has a star in it"),
             ("*.127.0.0.1", "star before an address"),
+            ("*.[::1]", "star before an address"),
             ("müller.example", "punycode"),
             ("example.org:443", "without scheme, port and path"),
             ("https://example.org", "without scheme, port and path"),

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::findings::{Findings, Origin};
 use super::key::KeyPath;
 use super::schema::{self, Key, Shape};
+use super::text::quoted;
 
 /// What one file or the environment sets.
 #[derive(Clone, Debug, Default)]
@@ -24,22 +25,29 @@ impl config::Source for Layer {
     }
 }
 
+/// What the parser says about a key or table that stands in a file twice.
+const TWICE: &str = "duplicate key";
+
 /// Takes the file of this number apart. What cannot be taken is reported and left out.
 pub(super) fn from_file(found: &mut Findings, file: usize) -> Layer {
     let content = found.content(file).to_owned();
-    match DeTable::parse(&content) {
-        Ok(table) => {
-            let mut reader = Reader { found, file };
-            Layer(reader.table(&KeyPath::root(), table.get_ref(), schema::ROOT))
-        }
-        Err(error) => {
-            let span = error.span().unwrap_or(content.len()..content.len());
+    let (table, errors) = DeTable::parse_recoverable(&content);
+    for error in errors {
+        let span = error.span().unwrap_or(content.len()..content.len());
+        if error.message() != TWICE {
             let message = format!("is not TOML: {}", error.message());
             found.text(file, &span, None, message);
             found.damage(KeyPath::root());
-            Layer::default()
+            // What follows may only be a consequence of this.
+            return Layer::default();
         }
+        let name = content.get(span.clone()).unwrap_or_default();
+        let name = quoted(name.trim_matches(['"', '\'']));
+        let message = format!("{name} stands in this file twice (keep one)");
+        found.text(file, &span, None, message);
     }
+    let mut reader = Reader { found, file };
+    Layer(reader.table(&KeyPath::root(), table.get_ref(), schema::ROOT))
 }
 
 struct Reader<'a> {
@@ -137,9 +145,9 @@ impl Reader<'_> {
                 all(taken)?
             }
             (_, other) => {
-                let wanted = match shape {
-                    Shape::Table(_) | Shape::Named(_) => shape.description().to_owned(),
-                    _ => format!("{} such as {example}", shape.description()),
+                let wanted = match shape.is_table() {
+                    true => shape.description().to_owned(),
+                    false => format!("{} such as {example}", shape.description()),
                 };
                 let message = format!("must be {wanted}, not {}", described(other));
                 self.wrong(path, value.span(), message);

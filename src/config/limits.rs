@@ -3,11 +3,11 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::address;
 use super::checked::{Address, Limits};
 use super::duration;
 use super::findings::Findings;
 use super::key::KeyPath;
+use super::listeners::{Taken, listen};
 use super::number;
 use super::raw::{RawConfig, RawLimits};
 use super::size;
@@ -60,14 +60,8 @@ pub(super) fn limits(found: &mut Findings, raw: &RawLimits) -> Limits {
     limits
 }
 
-/// Where metrics are served, with the key for problems about it.
-pub(super) fn metrics(found: &mut Findings, raw: &RawConfig) -> Option<(KeyPath, Address)> {
+/// Where metrics are served.
+pub(super) fn metrics(found: &mut Findings, raw: &RawConfig, taken: &mut Taken) -> Option<Address> {
     let path = KeyPath::root().key("metrics").key("listen");
-    match address::listen(raw.metrics.listen.as_ref()?) {
-        Ok(address) => Some((path, address)),
-        Err(message) => {
-            found.value(&path, message);
-            None
-        }
-    }
+    listen(found, path, raw.metrics.listen.as_ref()?, taken)
 }

@@ -12,11 +12,14 @@ use super::pair::{self, Fault};
 use super::raw::{RawCertificate, RawConfig, RawListener};
 use super::text::holds_private_key;
 
-/// Checks every listener. `taken` are addresses that others listen on, with their keys.
+/// Addresses that are listened on, with their keys.
+pub(super) type Taken = Vec<(KeyPath, Address)>;
+
+/// Checks every listener, and adds its address to those that are taken.
 pub(super) fn listeners(
     found: &mut Findings,
     raw: &RawConfig,
-    mut taken: Vec<(KeyPath, Address)>,
+    taken: &mut Taken,
 ) -> Vec<ListenerConfig> {
     let section = KeyPath::root().key("listener");
     let mut listeners = Vec::new();
@@ -31,7 +34,7 @@ pub(super) fn listeners(
         let certificates = path.key("certificates");
         names_exist(found, &certificates, &raw.certificates, "certificate");
         let trusted = trusted(found, &path, raw);
-        if let Some(address) = listener_address(found, &path, raw, &mut taken) {
+        if let Some(address) = listener_address(found, &path, raw, taken) {
             listeners.push(ListenerConfig {
                 name,
                 address,
@@ -47,13 +50,22 @@ fn listener_address(
     found: &mut Findings,
     listener: &KeyPath,
     raw: &RawListener,
-    taken: &mut Vec<(KeyPath, Address)>,
+    taken: &mut Taken,
 ) -> Option<Address> {
-    let path = listener.key("address");
     let Some(text) = &raw.address else {
         found.missing(listener, "address", "\"[::]:443\"");
         return None;
     };
+    listen(found, listener.key("address"), text, taken)
+}
+
+/// Reads an address to listen on, on which nothing else may listen.
+pub(super) fn listen(
+    found: &mut Findings,
+    path: KeyPath,
+    text: &str,
+    taken: &mut Taken,
+) -> Option<Address> {
     let address = match address::listen(text) {
         Ok(address) => address,
         Err(message) => {

@@ -72,15 +72,15 @@ fn read(source: &Source) -> Result<(Config, Findings), Problems> {
 
 /// Checks what is set. The result may only be used if nothing was found to be wrong.
 fn judge(found: &mut Findings, raw: &RawConfig, source: &Source) -> Config {
-    let metrics = limits::metrics(found, raw);
     let restart = KeyPath::root().key("restart");
     let restart = restart::check(found, &restart, &raw.restart, &Restart::default());
+    let mut taken = Vec::new();
     Config {
         workers: limits::workers(found, raw),
-        listeners: listeners::listeners(found, raw, metrics.clone().into_iter().collect()),
+        listeners: listeners::listeners(found, raw, &mut taken),
         certificates: listeners::certificates(found, raw, &source.path),
         services: services::services(found, raw, &restart),
         limits: limits::limits(found, &raw.limits),
-        metrics: metrics.map(|(_, address)| address),
+        metrics: limits::metrics(found, raw, &mut taken),
     }
 }

@@ -27,6 +27,11 @@ pub(super) enum Shape {
 }
 
 impl Shape {
+    /// Whether it has keys below it.
+    pub(super) fn is_table(self) -> bool {
+        matches!(self, Self::Table(_) | Self::Named(_))
+    }
+
     /// As a message says it.
     pub(super) fn description(self) -> &'static str {
         match self {
@@ -145,5 +150,61 @@ mod tests {
         assert_eq!(nearest("Retry", known), Some("retry"));
         assert_eq!(nearest("hodl", known), Some("hold"));
         assert_eq!(nearest("colour", known), None);
+    }
+
+    const EXAMPLE: &str = include_str!("../../packaging/batond.toml");
+
+    /// Every key of a table with its example, as TOML.
+    fn written(table: &str, keys: &[Key]) -> String {
+        let mut text = String::new();
+        let mut below = String::new();
+        for Key {
+            name,
+            shape,
+            example,
+        } in keys
+        {
+            let table = format!("{table}.{name}");
+            match shape {
+                Shape::Table(keys) => below += &written(&table, keys),
+                Shape::Named(keys) => below += &written(&format!("{table}.x"), keys),
+                _ => text += &format!("{name} = {example}\n"),
+            }
+        }
+        match table {
+            "" => text + &below,
+            table => format!("[{}]\n{text}{below}", &table[1..]),
+        }
+    }
+
+    #[test]
+    fn what_the_schema_knows_can_be_read() {
+        let text = written("", ROOT);
+        assert!(
+            text.contains("[service.x.restart]\nclose_code = 1012\n"),
+            "{text}"
+        );
+        if let Err(error) = toml::from_str::<super::super::raw::RawConfig>(&text) {
+            panic!("{error}");
+        }
+    }
+
+    #[test]
+    fn the_example_shows_every_key() {
+        let mut tables = vec![ROOT];
+        while let Some(keys) = tables.pop() {
+            for key in keys {
+                match key.shape {
+                    Shape::Table(keys) | Shape::Named(keys) | Shape::TextsOrTables(keys) => {
+                        tables.push(keys);
+                        assert!(EXAMPLE.contains(key.name), "{}", key.name);
+                    }
+                    _ => {
+                        let shown = format!("\n#{} = ", key.name);
+                        assert!(EXAMPLE.contains(&shown), "{}", key.name);
+                    }
+                }
+            }
+        }
     }
 }

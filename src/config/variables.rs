@@ -191,19 +191,30 @@ impl Reader<'_> {
             let message = format!("is a table (set one of its keys: {})", names.join(", "));
             return self.wrong(&table, message);
         };
-        let advice = match schema::nearest(level, names.clone()) {
-            Some(near) => {
+        let lower = level.to_lowercase();
+        let joined_by_one = keys.iter().find_map(|key| {
+            let rest = lower.strip_prefix(key.name)?.strip_prefix('_')?;
+            key.shape
+                .is_table()
+                .then(|| format!("{}{SEPARATOR}{}", upper(key.name), upper(rest)))
+        });
+        let near = schema::nearest(level, names.clone());
+        let advice = match (joined_by_one, near) {
+            (Some(meant), _) => {
+                format!("two underscores stand between levels: {around}{meant}?")
+            }
+            (None, Some(near)) => {
                 self.found.damage(table.key(near));
                 format!("did you mean {around}{}?", upper(near))
             }
-            None => {
+            (None, None) => {
                 let names: Vec<String> = names
                     .map(|name| format!("{around}{}", upper(name)))
                     .collect();
                 format!("known: {}", names.join(", "))
             }
         };
-        let path = table.key(&level.to_lowercase());
+        let path = table.key(&lower);
         self.wrong(&path, format!("is not a known key ({advice})"));
     }
 

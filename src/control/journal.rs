@@ -55,19 +55,14 @@ impl Log {
 /// `emerg`, `alert`, `crit`, `err`, `error`, `warning`, `warn`, `notice`, `info`, `debug`,
 /// `trace`.
 pub fn init(level: Option<&str>) -> Result<Log, JournalError> {
-    let level = self::level(level.unwrap_or("info"))?;
-    let (filter, handle) = reload::Layer::new(level);
-    let output = if stderr_is_journal() {
-        journald().ok()
-    } else {
-        None
-    };
-    let lines = output.is_none().then(|| lines().boxed());
-    Registry::default()
-        .with(filter)
-        .with(output)
-        .with(lines)
-        .try_init()?;
+    let (filter, handle) = reload::Layer::new(self::level(level.unwrap_or("info"))?);
+    let log = Registry::default().with(filter);
+    let to_journal = stderr_is_journal();
+    match to_journal.then(journald) {
+        Some(Ok(journald)) => log.with(journald).try_init()?,
+        // Without journald's own socket (RootDirectory=) the stream to it remains.
+        _ => log.with(lines(to_journal)).try_init()?,
+    }
     Ok(Log { level: handle })
 }
 
@@ -94,11 +89,11 @@ fn stderr_is_journal() -> bool {
 
 fn journald() -> io::Result<tracing_journald::Layer> {
     let priorities = PriorityMappings {
-        error: Priority::Error,
-        warn: Priority::Warning,
-        info: Priority::Informational,
-        debug: Priority::Debug,
-        trace: Priority::Debug,
+        error: priority(Level::ERROR),
+        warn: priority(Level::WARN),
+        info: priority(Level::INFO),
+        debug: priority(Level::DEBUG),
+        trace: priority(Level::TRACE),
     };
     Ok(tracing_journald::layer()?
         .with_field_prefix(None)
@@ -106,7 +101,17 @@ fn journald() -> io::Result<tracing_journald::Layer> {
         .with_priority_mappings(priorities))
 }
 
-fn lines<S>() -> impl Layer<S>
+/// syslog(3) knows nothing below debug.
+fn priority(level: Level) -> Priority {
+    match level {
+        Level::ERROR => Priority::Error,
+        Level::WARN => Priority::Warning,
+        Level::INFO => Priority::Informational,
+        _ => Priority::Debug,
+    }
+}
+
+fn lines<S>(to_journal: bool) -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -115,11 +120,15 @@ where
     tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(color)
-        .event_format(Line)
+        .event_format(Line { to_journal })
 }
 
-/// `2026-11-22T19:33:36.123Z  INFO message service=chat clients=3`
-struct Line;
+/// `2026-11-22T19:33:36.123Z  INFO message service=chat clients=3`, or with the journal at the
+/// other end of stderr, which keeps time and level beside the text: `<6>message service=chat
+/// clients=3` (sd-daemon(3)).
+struct Line {
+    to_journal: bool,
+}
 
 impl<S, N> FormatEvent<S, N> for Line
 where
@@ -132,30 +141,38 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        let level = *event.metadata().level();
+        if self.to_journal {
+            write!(writer, "<{}>", priority(level) as u8 as char)?;
+        } else {
+            let color = if writer.has_ansi_escapes() {
+                color(level)
+            } else {
+                ("", "")
+            };
+            write!(
+                writer,
+                "{:.3} {}{level:>5}{} ",
+                Timestamp::now(),
+                color.0,
+                color.1
+            )?;
+        }
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let level = *event.metadata().level();
-        let (on, off) = if writer.has_ansi_escapes() {
-            (color(level), "\x1b[0m")
-        } else {
-            ("", "")
-        };
-        let now = Timestamp::now();
-        writeln!(
-            writer,
-            "{now:.3} {on}{level:>5}{off} {}{}",
-            fields.message, fields.others
-        )
+        writeln!(writer, "{}{}", fields.message, fields.others)
     }
 }
 
-fn color(level: Level) -> &'static str {
-    match level {
+/// What switches a level's color on and off.
+fn color(level: Level) -> (&'static str, &'static str) {
+    let on = match level {
         Level::ERROR => "\x1b[31m",
         Level::WARN => "\x1b[33m",
         Level::INFO => "\x1b[32m",
         _ => "\x1b[2m",
-    }
+    };
+    (on, "\x1b[0m")
 }
 
 /// The fields of an event as a person reads them.
@@ -178,7 +195,13 @@ impl Visit for Fields {
             "message_id" => {}
             name => {
                 let name = name.strip_prefix("baton_").unwrap_or(name);
-                self.others.push_str(&format!(" {name}={value}"));
+                let quote = if value.contains(' ') && !value.starts_with('"') {
+                    "\""
+                } else {
+                    ""
+                };
+                self.others
+                    .push_str(&format!(" {name}={quote}{value}{quote}"));
             }
         }
     }

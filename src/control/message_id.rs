@@ -63,20 +63,27 @@ message_ids! {
     TLS_HANDSHAKE_FAILED = "fe4e14803d2a49768a0e86703489e778";
 }
 
-/// Whether a field may be used with [`event!`](crate::event): the journal knows it as `BATON_…`.
+/// Whether a field may be used with [`event!`](crate::event).
 #[doc(hidden)]
 pub const fn is_own_field(name: &str) -> bool {
     matches!(name.as_bytes(), [b'b', b'a', b't', b'o', b'n', b'_', _, ..])
 }
 
 /// Logs an event of a kind that has a MESSAGE_ID: a level of `tracing::Level`, the kind, fields
-/// named `baton_…` (the journal shows them in upper case), and the text as for `format!`.
+/// and the text as for `format!`. `%` before a value means its `Display`, `?` its `Debug`.
+///
+/// The names of fields begin with `baton_`; the journal shows them in upper case. In use are
+/// `baton_service`, `baton_listener`, `baton_address`, `baton_backend`, `baton_client` (its
+/// address), `baton_clients` (how many), `baton_close_code`, `baton_reason`, `baton_error`,
+/// `baton_pid`: take one of them where it fits.
 ///
 /// ```
 /// use batond::control::message_id;
 /// let (service, clients) = ("chat", 3);
 /// batond::event!(INFO, message_id::DRAIN_STARTED, baton_service = service,
 ///     baton_clients = clients, "telling {clients} clients of {service} to come back");
+/// let address = std::net::SocketAddr::from(([127, 0, 0, 1], 443));
+/// batond::event!(INFO, message_id::LISTENER_BOUND, baton_address = %address, "bound {address}");
 /// ```
 ///
 /// A field with another prefix does not compile:
@@ -86,14 +93,35 @@ pub const fn is_own_field(name: &str) -> bool {
 /// ```
 #[macro_export]
 macro_rules! event {
-    ($level:ident, $kind:expr, $($field:ident = $value:expr,)* $text:literal $(, $($args:tt)*)?) => {{
-        const { $(assert!($crate::control::message_id::is_own_field(stringify!($field)));)* }
+    (@ $level:ident $kind:expr; {$($names:ident)*} [$($fields:tt)*]
+        $name:ident = %$value:expr, $($rest:tt)+) => {
+        $crate::event!(@ $level $kind; {$($names)* $name} [$($fields)* $name = %$value,] $($rest)+)
+    };
+    (@ $level:ident $kind:expr; {$($names:ident)*} [$($fields:tt)*]
+        $name:ident = ?$value:expr, $($rest:tt)+) => {
+        $crate::event!(@ $level $kind; {$($names)* $name} [$($fields)* $name = ?$value,] $($rest)+)
+    };
+    (@ $level:ident $kind:expr; {$($names:ident)*} [$($fields:tt)*]
+        $name:ident = $value:expr, $($rest:tt)+) => {
+        $crate::event!(@ $level $kind; {$($names)* $name} [$($fields)* $name = $value,] $($rest)+)
+    };
+    (@ $level:ident $kind:expr; {$($names:ident)*} [$($fields:tt)*]
+        $text:literal $($args:tt)*) => {{
+        const {
+            $(assert!(
+                $crate::control::message_id::is_own_field(stringify!($names)),
+                "the name of a field begins with baton_",
+            );)*
+        }
         const KIND: $crate::control::message_id::MessageId = $kind;
         ::tracing::event!(
             ::tracing::Level::$level,
             message_id = KIND.as_str(),
-            $($field = $value,)*
-            $text $(, $($args)*)?
+            $($fields)*
+            $text $($args)*
         )
     }};
+    ($level:ident, $kind:expr, $($rest:tt)+) => {
+        $crate::event!(@ $level $kind; {} [] $($rest)+)
+    };
 }

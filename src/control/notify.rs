@@ -4,7 +4,8 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use sd_notify::NotifyState;
 use tracing::warn;
 
@@ -22,7 +24,7 @@ const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
 
 /// How long a datagram that must arrive waits while the service manager's queue is full.
 const PATIENCE: Timespec = Timespec {
-    tv_sec: 1,
+    tv_sec: 2,
     tv_nsec: 0,
 };
 
@@ -30,7 +32,7 @@ const PATIENCE: Timespec = Timespec {
 ///
 /// The socket never blocks. A datagram that is repeated anyway (status, watchdog, more time) is
 /// dropped when the service manager's queue is full; one that announces a change of state waits
-/// up to 1 s for a place. The first failure is logged, later ones are not.
+/// up to 2 s for a place. The first failure is logged, later ones are not.
 #[derive(Debug)]
 pub struct Notifier {
     manager: Option<Manager>,
@@ -62,24 +64,28 @@ impl Notifier {
     ///
     /// # Panics
     ///
-    /// If the process has more than one thread: call it first in `main`, before the runtime.
+    /// If the process has more than one thread: call it in `main` before the runtime starts, and
+    /// after [`journal::init`](super::journal::init), which starts none.
     pub fn from_env() -> Self {
         let (path, watchdog) = take_env();
-        Self::new(path, watchdog)
+        Self::new(path).with_watchdog(watchdog.unwrap_or_default())
     }
 
     /// Speaks to the socket at a path; `@` at its start stands for the abstract namespace.
     pub fn to(path: impl Into<OsString>) -> Self {
-        Self::new(Some(path.into()), None)
+        Self::new(Some(path.into()))
     }
 
-    /// Expects to be asked for a sign of life every `interval`, as with `WatchdogSec=`.
-    pub fn with_watchdog(mut self, interval: Duration) -> Self {
-        self.watchdog = Some(interval);
-        self
+    /// With a service manager that waits at most `timeout` between two signs of life, as with
+    /// `WatchdogSec=`; zero: it does not.
+    pub fn with_watchdog(self, timeout: Duration) -> Self {
+        Self {
+            watchdog: Some(timeout).filter(|timeout| !timeout.is_zero()),
+            ..self
+        }
     }
 
-    fn new(path: Option<OsString>, watchdog: Option<Duration>) -> Self {
+    fn new(path: Option<OsString>) -> Self {
         let manager = path.and_then(|path| match Manager::new(path) {
             Ok(manager) => Some(manager),
             Err(error) => {
@@ -89,7 +95,7 @@ impl Notifier {
         });
         Self {
             manager,
-            watchdog: watchdog.filter(|interval| !interval.is_zero()),
+            watchdog: None,
             status: Mutex::default(),
             failed: AtomicBool::new(false),
         }
@@ -107,9 +113,9 @@ impl Notifier {
     /// One line for `systemctl status`. Sent only if it differs from the last one.
     pub fn status(&self, status: &str) {
         let status = one_line(status);
-        if *self.status.lock().unwrap_or_else(PoisonError::into_inner) != status {
+        let known = *self.status.lock().unwrap_or_else(PoisonError::into_inner) == status;
+        if !known && self.tell(Worth::Repeated, &[NotifyState::Status(&status)]) {
             self.remember(&status);
-            self.tell(Worth::Repeated, &[NotifyState::Status(&status)]);
         }
     }
 
@@ -126,7 +132,9 @@ impl Notifier {
     /// demands (systemd.service(5)). [`Notifier::ready`] must follow, also after a failure.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => self.tell(Worth::Unique, &[NotifyState::Reloading, now]),
+            Ok(now) => {
+                self.tell(Worth::Unique, &[NotifyState::Reloading, now]);
+            }
             Err(error) => self.complain(&error),
         }
     }
@@ -143,10 +151,33 @@ impl Notifier {
         self.tell(Worth::Repeated, &[NotifyState::Watchdog]);
     }
 
+    /// There is a service manager to speak to.
+    pub fn is_heard(&self) -> bool {
+        self.manager.is_some()
+    }
+
+    /// Puts a descriptor into the unit's store under a name: `FDSTORE=1`. A descriptor of the
+    /// same open file that is there already is not stored twice. Too many, or a unit without a
+    /// store, and it is dropped without a word.
+    pub fn store(&self, name: &str, descriptor: BorrowedFd<'_>) {
+        let Some(manager) = &self.manager else { return };
+        if let Err(error) = manager.send_descriptor(name, descriptor) {
+            self.complain(&error);
+        }
+    }
+
+    /// Removes every descriptor of that name from the unit's store: `FDSTOREREMOVE=1`.
+    pub fn unstore(&self, name: &str) {
+        self.tell(
+            Worth::Unique,
+            &[NotifyState::FdStoreRemove, NotifyState::FdName(name)],
+        );
+    }
+
     /// How often [`Notifier::watchdog`] is to be called: half of `WATCHDOG_USEC`, as
     /// sd_watchdog_enabled(3) advises. None: nobody waits for it.
     pub fn watchdog_interval(&self) -> Option<Duration> {
-        self.watchdog.map(|interval| interval / 2)
+        self.watchdog.map(|timeout| timeout / 2)
     }
 
     /// Makes another process the main one: `MAINPID=`, `READY=1` and `WATCHDOG=1` in one
@@ -165,6 +196,15 @@ impl Notifier {
         states.extend([NotifyState::Ready, NotifyState::Watchdog]);
         match &self.manager {
             Some(manager) => manager.send(&states, Worth::Unique),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the service manager can be reached at this moment; yes, without one. What it is
+    /// sent is a sign of life.
+    pub fn reach(&self) -> io::Result<()> {
+        match &self.manager {
+            Some(manager) => manager.send(&[NotifyState::Watchdog], Worth::Unique),
             None => Ok(()),
         }
     }
@@ -191,14 +231,18 @@ impl Notifier {
         status
     }
 
-    fn tell(&self, worth: Worth, states: &[NotifyState<'_>]) {
-        let Some(manager) = &self.manager else { return };
-        match manager.send(states, worth) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && worth == Worth::Repeated => {
-            }
-            Err(error) => self.complain(&error),
-            Ok(()) => {}
+    /// Whether the service manager will read it.
+    fn tell(&self, worth: Worth, states: &[NotifyState<'_>]) -> bool {
+        let Some(manager) = &self.manager else {
+            return false;
+        };
+        let sent = manager.send(states, worth);
+        if let Err(error) = &sent
+            && (error.kind() != io::ErrorKind::WouldBlock || worth == Worth::Unique)
+        {
+            self.complain(error);
         }
+        sent.is_ok()
     }
 
     fn complain(&self, error: &io::Error) {
@@ -220,26 +264,36 @@ impl Manager {
     }
 
     fn send(&self, states: &[NotifyState<'_>], worth: Worth) -> io::Result<()> {
-        let mut datagram = String::new();
-        for state in states {
-            let _ = writeln!(datagram, "{state}");
-        }
+        let datagram = written(states);
+        self.patiently(worth, || self.socket.send(datagram.as_bytes()).map(drop))
+    }
+
+    fn send_descriptor(&self, name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        let datagram = written(&[NotifyState::FdStore, NotifyState::FdName(name)]);
+        self.patiently(Worth::Unique, || {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            let descriptors = [descriptor];
+            control.push(SendAncillaryMessage::ScmRights(&descriptors));
+            let message = [IoSlice::new(datagram.as_bytes())];
+            sendmsg(&self.socket, &message, &mut control, SendFlags::NOSIGNAL)?;
+            Ok(())
+        })
+    }
+
+    fn patiently(&self, worth: Worth, send: impl Fn() -> io::Result<()>) -> io::Result<()> {
         // Connecting each time survives a service manager that made its socket anew.
         self.socket.connect_addr(&self.address)?;
-        let sent = self.socket.send(datagram.as_bytes());
-        match sent {
+        match send() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && worth == Worth::Unique => {
                 poll(
                     &mut [PollFd::new(&self.socket, PollFlags::OUT)],
                     Some(&PATIENCE),
                 )?;
-                self.socket.send(datagram.as_bytes())?;
+                send()
             }
-            sent => {
-                sent?;
-            }
+            sent => sent,
         }
-        Ok(())
     }
 }
 
@@ -273,7 +327,7 @@ fn pidfd_id(pidfd: BorrowedFd<'_>) -> Option<u64> {
         .flatten()
 }
 
-/// The socket's path and the watchdog's interval, which leave the environment.
+/// The socket's path and the watchdog's time-out, which leave the environment.
 #[allow(unsafe_code)]
 fn take_env() -> (Option<OsString>, Option<Duration>) {
     let threads = fs::read_dir("/proc/self/task").map(Iterator::count);
@@ -282,9 +336,19 @@ fn take_env() -> (Option<OsString>, Option<Duration>) {
         "Notifier::from_env must come before the first thread"
     );
     let path = env::var_os(NOTIFY_SOCKET).filter(|path| !path.is_empty());
-    // SAFETY: nobody else reads or writes the environment, since no other thread exists.
+    // SAFETY: nobody else reads or writes the environment, since no other thread exists. That was
+    // asserted above, except where /proc is not mounted.
     unsafe {
         env::remove_var(NOTIFY_SOCKET);
         (path, sd_notify::watchdog_enabled_and_unset_env())
     }
+}
+
+/// The datagram: an assignment a line.
+fn written(states: &[NotifyState<'_>]) -> String {
+    let mut datagram = String::new();
+    for state in states {
+        let _ = writeln!(datagram, "{state}");
+    }
+    datagram
 }

@@ -2,7 +2,7 @@
 //! signal tells, only the jobs that the service manager holds (org.freedesktop.systemd1(5)).
 
 use std::process;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -10,6 +10,9 @@ use tokio::time::timeout;
 use tracing::warn;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedObjectPath, Type, connection, proxy};
+
+/// A bus on the same machine answers within milliseconds, if at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What follows after the process was asked to terminate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +35,12 @@ pub enum Systemd1Error {
         bus: String,
         /// What zbus says.
         source: zbus::Error,
+    },
+    /// Nobody refused, and nobody answered.
+    #[error("{bus} did not answer within {CONNECT_TIMEOUT:?}")]
+    Silent {
+        /// The address, or "the system bus".
+        bus: String,
     },
     /// systemd's answer was an error, or none of those that org.freedesktop.systemd1(5) allows.
     #[error("asking systemd about the own unit: {0}")]
@@ -56,7 +65,7 @@ pub struct Systemd {
 impl Systemd {
     /// Connects to the bus at an address; none: the system bus.
     ///
-    /// Must be called within a tokio runtime. Waits for as long as the bus takes to answer.
+    /// Must be called within a tokio runtime. Gives up after 5 s.
     pub async fn connect(bus: Option<&str>) -> Result<Self, Systemd1Error> {
         let bus = bus.map(str::to_owned);
         let connection = Mutex::new(open(bus.as_deref()).await?);
@@ -64,12 +73,13 @@ impl Systemd {
     }
 
     /// What systemd has in mind with this process, which was just asked to terminate. Works
-    /// unprivileged. In this order:
+    /// unprivileged. What decides, the first before the others:
     ///
     /// 1. The host goes down: reboot, kexec and soft-reboot are a restart, power-off and halt a
     ///    stop, whatever our own job says, since it is only a consequence.
-    /// 2. The job of our own unit.
-    /// 3. Without a job, systemd starts a process that exits with 0 again only with
+    /// 2. Only the main process of a service is known to come back or not.
+    /// 3. The job of our own unit.
+    /// 4. Without a job, systemd starts a process that exits with 0 again only with
     ///    `Restart=always` or `on-success` (systemd.service(5)).
     ///
     /// Any error and the end of `deadline` make [`StopKind::Unknown`], logged with the reason.
@@ -78,33 +88,22 @@ impl Systemd {
     }
 
     async fn ask(&self) -> Result<StopKind, Systemd1Error> {
-        match stop_kind(&self.living().await?).await {
-            // A connection may turn out to be dead only when it is used.
-            Err(zbus::Error::InputOutput(_)) => Ok(stop_kind(&self.reconnect().await?).await?),
+        let connection = self.lock().clone();
+        match stop_kind(&connection).await {
+            // The connection is dead, of which nobody told until now.
+            Err(zbus::Error::InputOutput(_)) => {
+                let fresh = open(self.bus.as_deref()).await?;
+                self.lock().clone_from(&fresh);
+                Ok(stop_kind(&fresh).await?)
+            }
             answer => Ok(answer?),
         }
     }
 
-    async fn living(&self) -> Result<Connection, Systemd1Error> {
-        let current = self
-            .connection
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if current.is_closed() {
-            self.reconnect().await
-        } else {
-            Ok(current)
-        }
-    }
-
-    async fn reconnect(&self) -> Result<Connection, Systemd1Error> {
-        let fresh = open(self.bus.as_deref()).await?;
-        *self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = fresh.clone();
-        Ok(fresh)
     }
 }
 
@@ -130,13 +129,12 @@ async fn open(bus: Option<&str>) -> Result<Connection, Systemd1Error> {
         Some(address) => connection::Builder::address(address),
         None => connection::Builder::system(),
     };
-    builder
-        .build()
-        .await
-        .map_err(|source| Systemd1Error::Connect {
-            bus: bus.unwrap_or("the system bus").to_owned(),
-            source,
-        })
+    let bus = || bus.unwrap_or("the system bus").to_owned();
+    match timeout(CONNECT_TIMEOUT, builder.build()).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(source)) => Err(Systemd1Error::Connect { bus: bus(), source }),
+        Err(_) => Err(Systemd1Error::Silent { bus: bus() }),
+    }
 }
 
 async fn stop_kind(connection: &Connection) -> zbus::Result<StopKind> {
@@ -217,7 +215,7 @@ trait Manager {
     fn list_jobs(&self) -> zbus::Result<Vec<Job>>;
 }
 
-/// systemd answers `NoSuchInterface`-like errors here for units that are not services.
+/// Units that are not services answer with an error.
 #[proxy(
     interface = "org.freedesktop.systemd1.Service",
     default_service = "org.freedesktop.systemd1"

@@ -6,42 +6,41 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::args::RunArgs;
 use super::inherited::{self, Inherited};
+use super::leave::ASK_DEADLINE;
 use super::setup::{self, StartError};
-use crate::config::{self, Config, Source};
+use crate::certificate::ticket::TicketKeys;
+use crate::config::{self, Source};
 use crate::control::message_id;
 use crate::control::notify::Notifier;
 use crate::control::signals::{Signal, Signals};
-use crate::control::systemd1::{self, StopKind, Systemd};
-use crate::edge::listener::{self, Listener, OfferedSocket, Origin, PassedSocket};
+use crate::control::systemd1::Systemd;
+use crate::edge::listener::Listener;
 use crate::edge::route::Routes;
-use crate::edge::{Announcement, Departure, Door, Edge};
+use crate::edge::{Departure, Door, Edge};
 use crate::event;
+use crate::restart::fdstore::{self, Restored};
 use crate::restart::handoff::{
-    self, Departing, Handed, HandoffError, Launch, Offer, Outcome, Predecessor, Progress, Successor,
+    self, Departing, HandoffError, Outcome, Predecessor, Progress, Successor,
 };
 use crate::restart::lifecycle::{Action, Event, Phase};
-use crate::restart::report::DrainReport;
-
-/// How long a successor may take until it is ready.
-const SUCCESSOR_DEADLINE: Duration = Duration::from_secs(30);
+use crate::restart::state::State;
 
 /// How long a predecessor may take to pass everything on.
 const RECEIVE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long systemd may take to say what it has in mind.
-const ASK_DEADLINE: Duration = Duration::from_secs(1);
-
 /// How often the state is looked at for `STATUS=` and for progress reports.
 const TICK: Duration = Duration::from_millis(500);
 
-/// What a drain asks systemd for, over and over: enough for a few ticks.
-const MORE_TIME: Duration = Duration::from_secs(10);
+/// How long a process that has nothing left to do waits for its predecessor, whose own deadline
+/// is shorter.
+const OUTWAIT: Duration = Duration::from_secs(10 * 60);
 
 /// How long clients have after a second SIGTERM.
 const HURRY: Duration = Duration::from_secs(1);
@@ -83,14 +82,22 @@ async fn run(
         env!("CARGO_PKG_VERSION")
     );
     let Some(channel) = channel else {
-        let daemon = Daemon::open(args, arguments, inherited, Vec::new(), notifier).await?;
+        let restored = fdstore::restore(inherited.sockets);
+        let daemon = Daemon::open(args, arguments, restored, notifier).await?;
         return daemon.serve(None).await;
     };
     let (mut predecessor, handed) = handoff::receive(channel, RECEIVE_DEADLINE)
         .await
         .map_err(|source| StartError::Handoff { source })?;
-    let Handed { listeners, .. } = handed;
-    match Daemon::open(args, arguments, inherited, listeners, notifier).await {
+    let restored = Restored {
+        from_units: inherited.sockets,
+        stored: handed.listeners,
+        state: State::decode(&handed.state).unwrap_or_else(|error| {
+            tracing::warn!("what the predecessor left cannot be used: {error}");
+            State::default()
+        }),
+    };
+    match Daemon::open(args, arguments, restored, notifier).await {
         Err(error) => {
             predecessor.failed(&error.to_string()).await;
             Err(error)
@@ -109,42 +116,58 @@ async fn run(
 }
 
 /// A future that the loop waits for among others. There is at most one of a kind.
-type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
+pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
 
-struct Daemon {
-    args: RunArgs,
-    arguments: Vec<OsString>,
-    program: PathBuf,
-    notifier: Notifier,
-    doors: Vec<Door>,
-    listeners: Rc<Vec<Listener>>,
-    edge: Rc<Edge>,
-    signals: Signals,
-    systemd: Option<Systemd>,
-    phase: Phase,
+/// The running daemon: one owner of everything but the connections, which the workers own.
+pub(super) struct Daemon {
+    pub(super) args: RunArgs,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) program: PathBuf,
+    pub(super) notifier: Notifier,
+    pub(super) doors: Vec<Door>,
+    pub(super) tickets: Arc<TicketKeys>,
+    /// As it was stored last, or came with the handoff.
+    pub(super) state: State,
+    /// Names under which sockets may be stored that nobody claimed.
+    gone: Vec<String>,
+    stored: bool,
+    pub(super) listeners: Rc<Vec<Listener>>,
+    pub(super) edge: Rc<Edge>,
+    pub(super) signals: Signals,
+    pub(super) systemd: Option<Systemd>,
+    pub(super) phase: Phase,
     /// What the predecessor said last of its drain.
-    predecessor_left: Option<u64>,
+    pub(super) predecessor_left: Option<u64>,
     /// Takes the progress of our own drain after a handoff.
-    departing: Option<Departing>,
-    clients_at_start: u64,
+    pub(super) departing: Option<Departing>,
+    pub(super) clients_at_start: u64,
+    /// Where the clients are sent, once that is settled.
+    pub(super) departure: Departure,
 }
 
 impl Daemon {
     async fn open(
         args: RunArgs,
         arguments: Vec<OsString>,
-        inherited: Inherited,
-        handed: Vec<PassedSocket>,
+        restored: Restored,
         notifier: Notifier,
     ) -> Result<Self, StartError> {
+        let Restored {
+            from_units,
+            stored,
+            state,
+        } = restored;
         let system = |doing| move |source| StartError::System { doing, source };
         let source = Source::from_process(Some(args.config.clone()));
         let config = config::load(&source).map_err(|problems| StartError::Config { problems })?;
         setup::raise_descriptor_limit(config.limits.clients);
-        let doors = setup::doors(&config)?;
-        let listeners = open_listeners(&config, inherited, handed)?;
+        let tickets = TicketKeys::take_over(&state.ticket_keys)
+            .map_err(|source| StartError::Tickets { source })?;
+        let tickets = Arc::new(tickets);
+        let doors = setup::doors(&config, &tickets)?;
+        let (listeners, gone) = setup::listeners(&config, from_units, stored)?;
         let signals = Signals::new().map_err(system("take over the signals"))?;
-        let program = std::env::current_exe().map_err(system("find the own program"))?;
+        let program = setup::program().map_err(system("find the own program"))?;
         let routes = Routes::new(&config.services);
         let edge = Edge::start(config.workers, config.limits.clone(), routes)
             .map_err(system("start the workers"))?;
@@ -163,6 +186,10 @@ impl Daemon {
             program,
             notifier,
             doors,
+            tickets,
+            state,
+            gone,
+            stored: false,
             listeners: Rc::new(listeners),
             edge: Rc::new(edge),
             signals,
@@ -171,10 +198,11 @@ impl Daemon {
             predecessor_left: None,
             departing: None,
             clients_at_start: 0,
+            departure: Departure::Restart,
         })
     }
 
-    async fn accept(&self) -> Result<(), StartError> {
+    pub(super) async fn accept(&self) -> Result<(), StartError> {
         // A socket unit may pass several sockets under one name.
         let pairs: Vec<(Door, &Listener)> = self
             .listeners
@@ -202,7 +230,8 @@ impl Daemon {
     ) -> Result<(), StartError> {
         self.accept().await?;
         let mut reports = None;
-        if let Some((predecessor, outcome)) = predecessor {
+        if let Some((mut predecessor, outcome)) = predecessor {
+            predecessor.accepting().await;
             if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
                 listeners.iter_mut().for_each(Listener::take_over);
             }
@@ -226,8 +255,36 @@ impl Daemon {
             "ready: {} listening sockets",
             self.listeners.len()
         );
+        if reports.is_none() {
+            self.store();
+        }
         self.control(reports).await;
         Ok(())
+    }
+
+    /// Stores what the next process is to have. systemd listens to the main process only: after
+    /// a handoff this waits until the predecessor has said who that is.
+    pub(super) fn store(&mut self) {
+        if std::mem::replace(&mut self.stored, true) {
+            return;
+        }
+        self.state.ticket_keys = self.tickets.carry();
+        fdstore::store(&self.notifier, &self.listeners, &self.gone, &mut self.state);
+    }
+
+    /// Looks whether a new ticket key is due; the next process gets it, too.
+    fn rotate_tickets(&mut self) {
+        match self.tickets.rotate_if_due() {
+            Ok(false) => {}
+            Ok(true) => {
+                self.state.ticket_keys = self.tickets.carry();
+                // After a handover the successor speaks to systemd.
+                if self.phase.accepts() && self.stored {
+                    fdstore::store_state(&self.notifier, &mut self.state);
+                }
+            }
+            Err(error) => tracing::error!("{error}"),
+        }
     }
 
     async fn control(&mut self, mut predecessor: Option<Predecessor>) {
@@ -236,8 +293,11 @@ impl Daemon {
         let mut watchdog = self.notifier.watchdog_interval().map(interval);
         let mut preparing: Option<Pending<Result<Successor, HandoffError>>> = None;
         let mut draining: Option<Pending<()>> = None;
-        let mut answering: Option<Pending<()>> = None;
-        while self.phase != Phase::Ended {
+        let mut answering: Option<Pending<bool>> = None;
+        // With KillMode=mixed systemd kills what is left when the main process ends: outwait a
+        // predecessor that is still draining, unless asked once more.
+        let mut outwait = None;
+        while self.phase != Phase::Ended || predecessor.is_some() {
             let event = tokio::select! {
                 signal = self.signals.recv() => match signal {
                     Signal::Terminate => Some(Event::Terminate),
@@ -253,8 +313,10 @@ impl Daemon {
                     self.note_predecessor(progress, &mut predecessor);
                     None
                 }
+                () = past(outwait) => break,
                 _ = tick.tick() => {
                     self.tell_status().await;
+                    self.rotate_tickets();
                     None
                 }
                 () = due(&mut watchdog), if answering.is_none() => {
@@ -262,13 +324,18 @@ impl Daemon {
                     answering = Some(Box::pin(async move { edge.ping().await }));
                     None
                 }
-                () = done(&mut answering) => {
+                alive = done(&mut answering) => {
                     // Both loops have answered: this one and every worker's.
-                    self.notifier.watchdog();
+                    if alive {
+                        self.notifier.watchdog();
+                    }
                     None
                 }
             };
             let Some(event) = event else { continue };
+            if self.phase == Phase::Ended && event == Event::Terminate {
+                break;
+            }
             let (phase, action) = self.phase.on(event);
             self.phase = phase;
             match action {
@@ -280,278 +347,19 @@ impl Daemon {
                 Action::AbandonAndStop | Action::Stop => {
                     // Dropping the future ends the successor.
                     preparing = None;
-                    let departure = self.stop().await;
-                    draining = Some(self.drain(departure, false, None));
+                    self.departure = self.stop().await;
+                    draining = Some(self.drain(self.departure, false, None));
                 }
                 Action::Hurry => {
-                    draining = Some(self.drain(Departure::Restart, false, Some(HURRY)));
+                    draining = Some(self.drain(self.departure, false, Some(HURRY)));
                 }
-                Action::Exit => self.report().await,
-            }
-        }
-    }
-
-    /// Starts a successor of the same program, with the same arguments.
-    fn prepare(&self) -> Pending<Result<Successor, HandoffError>> {
-        event!(
-            INFO,
-            message_id::HANDOFF_STARTED,
-            "starting a successor: {}",
-            self.program.display()
-        );
-        let launch = Launch {
-            program: self.program.clone(),
-            args: without_successor_option(&self.arguments),
-            environment: self.notifier.environment_for_successor(),
-        };
-        let listeners = Rc::clone(&self.listeners);
-        Box::pin(async move {
-            let offered: Vec<OfferedSocket<'_>> = listeners.iter().map(Listener::offer).collect();
-            let offer = Offer {
-                listeners: &offered,
-                state: &[],
-            };
-            handoff::prepare(&launch, offer, SUCCESSOR_DEADLINE).await
-        })
-    }
-
-    /// Lets the successor take over. If it does not, this process accepts again: the connections
-    /// of the moment between have waited in the queue.
-    async fn commit(&mut self, prepared: Result<Successor, HandoffError>) -> Event {
-        let handed_over = match prepared {
-            Err(error) => Err(error),
-            Ok(successor) => {
-                self.edge.stop_accepting().await;
-                let pid = successor.pid().as_raw_nonzero().get().unsigned_abs();
-                if let Err(error) = self.notifier.hand_over(pid, Some(successor.pidfd())) {
-                    tracing::warn!("systemd does not know of the new main process {pid}: {error}");
-                }
-                successor.commit().await
-            }
-        };
-        match handed_over {
-            Ok(departing) => {
-                event!(
-                    INFO,
-                    message_id::HANDOFF_SUCCEEDED,
-                    baton_successor = departing.pid().as_raw_nonzero().get(),
-                    "process {} serves from now on",
-                    departing.pid().as_raw_nonzero()
-                );
-                self.departing = Some(departing);
-                if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
-                    listeners.iter_mut().for_each(Listener::hand_on);
-                }
-                self.listeners = Rc::default();
-                Event::SuccessorServes
-            }
-            Err(error) => {
-                event!(
-                    ERROR,
-                    message_id::HANDOFF_FAILED,
-                    "the successor does not serve, this process goes on: {error}"
-                );
-                self.accept_again().await;
-                Event::SuccessorFailed
-            }
-        }
-    }
-
-    async fn accept_again(&self) {
-        // Also after a failure before anything was stopped: stopping twice does no harm.
-        self.edge.stop_accepting().await;
-        if let Err(error) = self.accept().await {
-            error.report();
-        }
-        if let Err(error) = self.notifier.hand_over(std::process::id(), None) {
-            tracing::warn!("systemd was not told who the main process is: {error}");
-        }
-    }
-
-    /// Gives up the sockets and finds out where the clients are to be sent.
-    async fn stop(&mut self) -> Departure {
-        let departure = match self.ask_systemd().await {
-            StopKind::Restart => Departure::Restart,
-            StopKind::Stop => Departure::Stop,
-            // Nobody can say. Sockets that came from outside outlive this process, so somebody
-            // means to go on with them.
-            StopKind::Unknown => {
-                let lasting = |one: &Listener| one.origin() == Origin::Systemd;
-                if self.listeners.iter().any(lasting) {
-                    Departure::Restart
-                } else {
-                    Departure::Stop
+                Action::Exit => {
+                    self.report().await;
+                    outwait = Some(Instant::now() + OUTWAIT);
                 }
             }
-        };
-        let what = match departure {
-            Departure::Restart => "restart",
-            Departure::Stop => "stop",
-        };
-        self.notifier.stopping(&format!("stopping for a {what}"));
-        event!(
-            INFO,
-            message_id::STOPPING,
-            baton_departure = what,
-            "stopping for a {what}"
-        );
-        self.edge.stop_accepting().await;
-        self.listeners = Rc::default();
-        departure
-    }
-
-    async fn ask_systemd(&self) -> StopKind {
-        match &self.systemd {
-            Some(systemd) => systemd.own_stop_kind(ASK_DEADLINE).await,
-            None => systemd1::own_stop_kind(self.args.bus.as_deref(), ASK_DEADLINE).await,
         }
     }
-
-    fn drain(
-        &mut self,
-        departure: Departure,
-        paced: bool,
-        within: Option<Duration>,
-    ) -> Pending<()> {
-        if self.clients_at_start == 0 {
-            self.clients_at_start = self.edge.clients() as u64;
-            event!(
-                INFO,
-                message_id::DRAIN_STARTED,
-                baton_clients = self.clients_at_start,
-                "telling {} clients to leave",
-                self.clients_at_start
-            );
-        }
-        let announcement = Announcement {
-            departure,
-            paced,
-            within,
-            since: Instant::now(),
-        };
-        let edge = Rc::clone(&self.edge);
-        Box::pin(async move { edge.drain(&announcement).await })
-    }
-
-    fn drain_report(&self) -> DrainReport {
-        self.edge
-            .counters()
-            .drain_report(self.clients_at_start, self.edge.clients() as u64)
-    }
-
-    async fn report(&mut self) {
-        let report = self.drain_report();
-        if report.remaining > 0 {
-            event!(
-                WARN,
-                message_id::DRAIN_DEADLINE_PASSED,
-                baton_clients = report.remaining,
-                "{} clients had not left in time and are cut off",
-                report.remaining
-            );
-        }
-        event!(
-            INFO,
-            message_id::DRAIN_FINISHED,
-            baton_told = report.told,
-            baton_closed_cleanly = report.closed_cleanly,
-            baton_timed_out = report.timed_out,
-            baton_discarded = report.discarded_messages,
-            "{report}"
-        );
-        if let Some(departing) = self.departing.take() {
-            departing.done(report).await;
-        }
-    }
-
-    fn note_predecessor(&mut self, progress: Option<Progress>, from: &mut Option<Predecessor>) {
-        match progress {
-            Some(Progress::Draining(report)) => self.predecessor_left = Some(report.remaining),
-            Some(Progress::Done(report)) => {
-                tracing::info!("the predecessor has left: {report}");
-                self.predecessor_left = None;
-            }
-            None => {
-                self.predecessor_left = None;
-                *from = None;
-            }
-        }
-    }
-
-    fn status(&self) -> String {
-        let clients = self.edge.clients();
-        match (self.phase, self.predecessor_left) {
-            (Phase::Serving, None) => format!("serving {clients} clients"),
-            (Phase::Serving, Some(left)) => {
-                format!("serving {clients} clients; {left} are leaving the predecessor")
-            }
-            (Phase::HandingOff, _) => format!("serving {clients} clients; starting a successor"),
-            _ => format!(
-                "{clients} of {} clients have yet to leave",
-                self.clients_at_start
-            ),
-        }
-    }
-
-    async fn tell_status(&mut self) {
-        self.notifier.status(&self.status());
-        if !self.phase.accepts() || self.predecessor_left.is_some() {
-            self.notifier.extend_timeout(MORE_TIME);
-        }
-        let report = self.drain_report();
-        if let Some(departing) = &mut self.departing {
-            departing.progress(report).await;
-        }
-    }
-}
-
-fn open_listeners(
-    config: &Config,
-    inherited: Inherited,
-    handed: Vec<PassedSocket>,
-) -> Result<Vec<Listener>, StartError> {
-    let opened = listener::open_all(&config.listeners, inherited.sockets, handed)
-        .map_err(|source| StartError::Listen { source })?;
-    for listener in &opened.listeners {
-        let (name, address) = (listener.name(), listener.address());
-        match listener.origin() {
-            Origin::Bound => event!(
-                INFO,
-                message_id::LISTENER_BOUND,
-                baton_listener = name,
-                "listener.{name}: bound to {address}"
-            ),
-            origin => event!(
-                INFO,
-                message_id::LISTENER_ADOPTED,
-                baton_listener = name,
-                "listener.{name}: adopted on {address} from {}",
-                if origin == Origin::Systemd {
-                    "systemd"
-                } else {
-                    "the predecessor"
-                }
-            ),
-        }
-    }
-    for (name, _) in &opened.unclaimed {
-        tracing::warn!("a socket named {name:?} was passed in that no listener claims: closed");
-    }
-    Ok(opened.listeners)
-}
-
-/// The arguments for a successor: our own, less the option that made us one.
-fn without_successor_option(arguments: &[OsString]) -> Vec<OsString> {
-    let mut kept = Vec::new();
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        if argument == handoff::SUCCESSOR_OPTION {
-            arguments.next();
-        } else {
-            kept.push(argument.clone());
-        }
-    }
-    kept
 }
 
 /// Resolves when the future does, and takes it away; never without one.
@@ -579,5 +387,12 @@ async fn next_progress(predecessor: &mut Option<Predecessor>) -> Option<Progress
     match predecessor {
         None => std::future::pending().await,
         Some(predecessor) => predecessor.next_progress().await,
+    }
+}
+
+async fn past(at: Option<Instant>) {
+    match at {
+        None => std::future::pending().await,
+        Some(at) => tokio::time::sleep_until(at).await,
     }
 }

@@ -2,7 +2,9 @@
 //! configuration, open the sockets, serve, hand over or stop.
 
 pub mod args;
+mod handover;
 pub mod inherited;
+mod leave;
 mod life;
 mod setup;
 

@@ -1,6 +1,8 @@
 //! What must be in place before the daemon serves.
 
 use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -10,10 +12,11 @@ use super::exit;
 use super::inherited::InheritedError;
 use crate::certificate::load::{self, LoadError};
 use crate::certificate::resolver::{Resolver, server_config};
+use crate::certificate::ticket::{NoRandomness, TicketKeys};
 use crate::config::{Config, ListenerConfig, Problems};
 use crate::control::message_id;
 use crate::edge::Door;
-use crate::edge::listener::ListenError;
+use crate::edge::listener::{self, ListenError, Listener, Origin, PassedSocket};
 use crate::event;
 use crate::restart::handoff::HandoffError;
 
@@ -31,6 +34,8 @@ pub(super) enum StartError {
     Certificate { name: String, source: LoadError },
     #[error("cannot set up TLS: {source}")]
     Tls { source: rustls::Error },
+    #[error("{source}")]
+    Tickets { source: NoRandomness },
     #[error("{source}")]
     Listen { source: ListenError },
     #[error("{source}")]
@@ -62,14 +67,14 @@ impl StartError {
 }
 
 /// What every connection of each listener has in common, in the order of the configuration.
-pub(super) fn doors(config: &Config) -> Result<Vec<Door>, StartError> {
+pub(super) fn doors(config: &Config, tickets: &Arc<TicketKeys>) -> Result<Vec<Door>, StartError> {
     config
         .listeners
         .iter()
         .map(|listener| {
             Ok(Door {
                 name: listener.name.clone(),
-                tls: tls(config, listener)?,
+                tls: tls(config, listener, tickets)?,
                 trusted: listener.trusted.clone(),
             })
         })
@@ -79,6 +84,7 @@ pub(super) fn doors(config: &Config) -> Result<Vec<Door>, StartError> {
 fn tls(
     config: &Config,
     listener: &ListenerConfig,
+    tickets: &Arc<TicketKeys>,
 ) -> Result<Option<Arc<ServerConfig>>, StartError> {
     let mut certificates = Vec::new();
     for name in &listener.certificates {
@@ -93,7 +99,7 @@ fn tls(
     }
     match Resolver::new(&certificates) {
         None => Ok(None),
-        Some(resolver) => server_config(resolver)
+        Some(resolver) => server_config(resolver, Arc::clone(tickets))
             .map(Some)
             .map_err(|source| StartError::Tls { source }),
     }
@@ -122,5 +128,52 @@ pub(super) fn raise_descriptor_limit(clients: usize) {
             "{limit} descriptors are allowed, enough for {room} clients and not for the {clients} \
              of limits.clients (raise LimitNOFILE=, or lower limits.clients)"
         );
+    }
+}
+
+/// Opens every listener of the configuration, on a socket that was passed in where there is one.
+/// Also gives the names of those that nobody claims.
+pub(super) fn listeners(
+    config: &Config,
+    from_units: Vec<(String, OwnedFd)>,
+    passed: Vec<PassedSocket>,
+) -> Result<(Vec<Listener>, Vec<String>), StartError> {
+    let opened = listener::open_all(&config.listeners, from_units, passed)
+        .map_err(|source| StartError::Listen { source })?;
+    for listener in &opened.listeners {
+        let (name, address) = (listener.name(), listener.address());
+        match listener.origin() {
+            Origin::Bound => event!(
+                INFO,
+                message_id::LISTENER_BOUND,
+                baton_listener = name,
+                "listener.{name}: bound to {address}"
+            ),
+            origin => event!(
+                INFO,
+                message_id::LISTENER_ADOPTED,
+                baton_listener = name,
+                "listener.{name}: adopted on {address} from {}",
+                if origin == Origin::Systemd {
+                    "systemd"
+                } else {
+                    "the predecessor"
+                }
+            ),
+        }
+    }
+    for (name, _) in &opened.unclaimed {
+        tracing::warn!("a socket named {name:?} was passed in that no listener claims: closed");
+    }
+    let gone = opened.unclaimed.into_iter().map(|(name, _)| name).collect();
+    Ok((opened.listeners, gone))
+}
+
+/// The program as it was called, which is what a successor is to be: an upgrade may have put
+/// another file or another symbolic link there by then.
+pub(super) fn program() -> io::Result<PathBuf> {
+    match std::env::args_os().next().map(PathBuf::from) {
+        Some(called) if called.components().count() > 1 => std::path::absolute(called),
+        _ => std::env::current_exe(),
     }
 }

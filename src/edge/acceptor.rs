@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -23,6 +24,12 @@ use crate::event;
 /// How long to wait when descriptors or memory have run out. The connections wait in the accept
 /// queue meanwhile.
 const BREATHER: Duration = Duration::from_millis(50);
+
+/// A client that has vanished without a word holds its place for two minutes at most.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(15))
+    .with_retries(4);
 
 /// What every connection of one listener has in common.
 #[derive(Clone, Debug)]
@@ -43,7 +50,14 @@ enum Acceptor {
 impl Acceptor {
     fn new(socket: ListeningSocket) -> io::Result<Self> {
         Ok(match socket {
-            ListeningSocket::Tcp(socket) => Self::Tcp(TcpListener::from_std(socket)?),
+            ListeningSocket::Tcp(socket) => {
+                // Accepted sockets inherit both (tcp(7)). A message that is ready goes out now,
+                // not when the last one was acknowledged; and who has vanished is found out.
+                let options = SockRef::from(&socket);
+                options.set_tcp_nodelay(true)?;
+                options.set_tcp_keepalive(&KEEPALIVE)?;
+                Self::Tcp(TcpListener::from_std(socket)?)
+            }
             ListeningSocket::Unix(socket) => Self::Unix(UnixListener::from_std(socket)?),
         })
     }
@@ -52,8 +66,6 @@ impl Acceptor {
         match self {
             Self::Tcp(listener) => {
                 let (socket, peer): (_, SocketAddr) = listener.accept().await?;
-                // A message that is ready goes out now, not when the last one was acknowledged.
-                socket.set_nodelay(true)?;
                 Ok((Socket::Tcp(socket), Some(peer.ip())))
             }
             Self::Unix(listener) => Ok((Socket::Unix(listener.accept().await?.0), None)),
@@ -102,10 +114,12 @@ pub(super) async fn accept(worker: Rc<Worker>, door: Rc<Door>, socket: Listening
 /// Waits while `limits.handshakes` are under way. One permit is kept by each accept loop that
 /// waits for a connection, so those are not counted.
 async fn handshake_permit(worker: &Worker) -> Option<OwnedSemaphorePermit> {
-    Arc::clone(&worker.shared.handshakes)
-        .acquire_owned()
-        .await
-        .ok()
+    let handshakes = &worker.shared.handshakes;
+    if let Ok(permit) = Arc::clone(handshakes).try_acquire_owned() {
+        return Some(permit);
+    }
+    worker.handshakes_exhausted();
+    Arc::clone(handshakes).acquire_owned().await.ok()
 }
 
 /// The connection was gone before it could be taken (accept(2), "Error handling").

@@ -27,6 +27,16 @@ pub struct Backend {
 #[derive(Debug)]
 pub(super) struct Occupied(Arc<Backend>);
 
+impl Occupied {
+    /// What stands for the host where a request names none.
+    pub(super) fn host(&self) -> &str {
+        match &self.0.address {
+            BackendAddress::Tcp(address) => address,
+            BackendAddress::Unix(_) => "localhost",
+        }
+    }
+}
+
 impl Drop for Occupied {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Relaxed);

@@ -207,6 +207,7 @@ mod tests {
             "1012 Service Restart"
         );
         assert_eq!(CloseCode::BAD_GATEWAY.to_string(), "1014 Bad Gateway");
+        assert_eq!(CloseCode(3008).to_string(), "3008 Timeout");
         assert_eq!(CloseCode(4001).to_string(), "4001");
         let nameless = (0..3000)
             .filter_map(CloseCode::new)

@@ -25,6 +25,8 @@ counters! {
     handshakes_resumed,
     /// TLS handshakes that failed or ran out of time.
     handshakes_failed,
+    /// Times that newcomers had to wait because of `limits.handshakes`.
+    handshake_waits,
     /// Connections answered with 503 because `limits.clients` was reached.
     refused,
     /// WebSockets relayed.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::clients::{Client, Order};
-use super::close::{CloseCode, CloseFrame, REASON_MAX};
+use super::close::{CloseCode, CloseFrame};
+use super::route::Routes;
 use super::worker::Worker;
 use crate::config::{Restart, Spread};
 
@@ -64,6 +65,13 @@ impl Announcement {
         self.since + within
     }
 
+    /// How long the drain may take for clients of any service.
+    fn longest(&self, routes: &Routes) -> Duration {
+        let longest = routes.services().map(|one| one.restart.deadline).max();
+        let longest = longest.unwrap_or_default();
+        self.within.map_or(longest, |within| within.min(longest))
+    }
+
     /// When client number `place` of `count` of a service is told.
     fn turn(&self, restart: &Restart, place: usize, count: usize) -> Instant {
         if !self.paced {
@@ -80,22 +88,16 @@ impl Announcement {
     }
 }
 
-/// `service restart; retry in 2.4s`. The delays follow each other in golden-ratio steps, which
-/// keeps any number of them evenly spread over the span.
+/// The delays follow each other in golden-ratio steps, which keeps any number of them evenly
+/// spread over the span.
 fn restart_reason(restart: &Restart, announced: &AtomicU64) -> String {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let Some(retry) = &restart.retry else {
-        return restart.reason.clone();
-    };
-    let place = (announced.fetch_add(1, Relaxed) as f64 * GOLDEN).fract();
-    let span = retry.end().saturating_sub(*retry.start());
-    let delay = retry.start().as_secs_f64() + span.as_secs_f64() * place;
-    let reason = format!("{}; retry in {delay:.1}s", restart.reason);
-    if reason.len() > REASON_MAX {
-        restart.reason.clone()
-    } else {
-        reason
-    }
+    let delay = restart.retry.as_ref().map(|retry| {
+        let place = (announced.fetch_add(1, Relaxed) as f64 * GOLDEN).fract();
+        let span = retry.end().saturating_sub(*retry.start());
+        *retry.start() + span.mul_f64(place)
+    });
+    restart.reason_with(delay)
 }
 
 /// Tells every client of `worker` in turn, and waits until all connections have ended or the
@@ -107,7 +109,6 @@ pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
     for client in &clients {
         counts.entry(service(client)).or_default().1 += 1;
     }
-    let mut last = announcement.since;
     let mut turns: Vec<(Instant, Rc<Client>)> = clients
         .drain(..)
         .map(|client| {
@@ -115,7 +116,6 @@ pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
             let (place, count) = counts.entry(service(&client)).or_default();
             let turn = announcement.turn(restart, *place, *count);
             *place += 1;
-            last = last.max(announcement.deadline(restart));
             (turn, client)
         })
         .collect();
@@ -126,10 +126,7 @@ pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
         }
         client.tell(announcement.order(&client, &worker.shared.announced));
     }
-    let newcomers = announcement.since + worker.shared.limits.handshake_timeout;
-    let latest = match announcement.within {
-        Some(within) => announcement.since + within,
-        None => last.max(newcomers),
-    };
+    // Newcomers that were accepted before, and plain requests under way, have as long as clients.
+    let latest = announcement.since + announcement.longest(&worker.shared.routes.load());
     let _ = timeout_at(latest + AFTERMATH, worker.emptied()).await;
 }

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use hyper::Request;
 use hyper::header::{
     CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
     UPGRADE,
@@ -10,6 +11,7 @@ use hyper::header::{
 
 use crate::config::TrustedPeer;
 
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -62,6 +64,30 @@ pub(super) fn set_websocket_upgrade(headers: &mut HeaderMap) {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
+/// Makes Host say what the request line says, if that names a host (RFC 9112 §3.2.2), so that
+/// batond and the backend cannot be of two minds.
+pub(super) fn settle_host<B>(request: &mut Request<B>) -> Result<(), &'static str> {
+    if request.headers().get_all(HOST).iter().nth(1).is_some() {
+        return Err("more than one Host field");
+    }
+    if let Some(authority) = request.uri().authority() {
+        let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+        let value = HeaderValue::from_str(host).map_err(|_| "the request names no valid host")?;
+        request.headers_mut().insert(HOST, value);
+    }
+    Ok(())
+}
+
+/// HTTP/1.0 knows requests without a host, HTTP/1.1, in which they go on, does not
+/// (RFC 9112 §3.2).
+pub(super) fn set_host<'a>(headers: &mut HeaderMap, host: impl FnOnce() -> &'a str) {
+    if !headers.contains_key(HOST)
+        && let Ok(value) = HeaderValue::from_str(host())
+    {
+        headers.insert(HOST, value);
+    }
+}
+
 /// Says where the request came from. What the peer itself says about that is believed, and
 /// extended, only when it is trusted.
 pub(super) fn set_forwarded(
@@ -74,12 +100,15 @@ pub(super) fn set_forwarded(
     headers.remove(EXPECT);
     let believed = is_trusted(peer, trusted);
     if !believed {
-        for name in [
-            X_FORWARDED_FOR,
-            X_FORWARDED_PROTO,
-            X_FORWARDED_HOST,
-            FORWARDED,
-        ] {
+        let claims = |name: &HeaderName| {
+            name.as_str().starts_with("x-forwarded-") || *name == X_REAL_IP || *name == FORWARDED
+        };
+        let claimed: Vec<_> = headers
+            .keys()
+            .filter(|name| claims(name))
+            .cloned()
+            .collect();
+        for name in claimed {
             headers.remove(name);
         }
     }
@@ -148,6 +177,8 @@ mod tests {
             ("host", "example.org"),
             ("x-forwarded-for", "10.9.9.9"),
             ("x-forwarded-proto", "ftp"),
+            ("x-forwarded-port", "1"),
+            ("x-real-ip", "10.9.9.9"),
             ("forwarded", "for=10.9.9.9"),
         ]);
         set_forwarded(&mut fields, Some([192, 0, 2, 7].into()), true, &[]);

@@ -5,15 +5,15 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, UPGRADE};
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Uri, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::OwnedSemaphorePermit;
@@ -28,8 +28,19 @@ use super::upgrade;
 use super::wire::{Socket, Wire};
 use super::worker::{Presence, Slot, Worker};
 
-/// How long a backend may take from a request to the header of its answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a backend may take from the request for a WebSocket to its answer.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The same for other requests, whose bodies may be long in coming, and whose answers may wait
+/// for an event.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// How long a drain lets a connection that has been answered wait for a request that may be on
+/// its way.
+const KEEP_ALIVE_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a drain waits for the first request of a connection that was accepted before.
+const NEWCOMER_GRACE: Duration = Duration::from_secs(2);
 
 /// After how long a client that was refused may try again, in seconds.
 const RETRY_SECONDS: &str = "2";
@@ -50,7 +61,8 @@ pub(super) struct Connection {
     admitted: bool,
     /// Counts it among the handshakes until its first request is here.
     permit: RefCell<Option<OwnedSemaphorePermit>>,
-    answered: Cell<bool>,
+    /// A request has come.
+    asked: Cell<bool>,
 }
 
 impl Connection {
@@ -70,7 +82,7 @@ impl Connection {
             slot: RefCell::new(slot),
             presence: RefCell::new(Some(presence)),
             permit: RefCell::new(Some(permit)),
-            answered: Cell::new(false),
+            asked: Cell::new(false),
         })
     }
 
@@ -81,11 +93,10 @@ impl Connection {
         let Some(wire) = self.handshake(socket, deadline).await else {
             return;
         };
-        let left = deadline.saturating_duration_since(Instant::now());
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(left.max(Duration::from_millis(1)))
+            .header_read_timeout(limits.handshake_timeout)
             .max_buf_size(limits.header_bytes)
             .max_header_size(limits.header_bytes)
             .preserve_header_case(true)
@@ -95,19 +106,15 @@ impl Connection {
             let connection = Rc::clone(&self);
             async move { Ok::<_, Infallible>(connection.answer(request).await) }
         });
-        let mut http = pin!(
-            builder
-                .serve_connection(TokioIo::new(wire), service)
-                .with_upgrades()
-        );
+        let mut http = builder
+            .serve_connection(TokioIo::new(wire), service)
+            .with_upgrades();
         let result = tokio::select! {
-            result = http.as_mut() => result,
-            () = self.worker.drain_begins() => {
-                // Who has not asked yet is still answered; who has may ask the next process.
-                if self.answered.get() {
-                    http.as_mut().graceful_shutdown();
-                }
-                http.await
+            result = &mut http => result,
+            () = self.overdue(deadline) => return,
+            () = self.dismissed() => {
+                std::pin::Pin::new(&mut http).graceful_shutdown();
+                (&mut http).await
             }
         };
         if let Err(error) = result {
@@ -115,7 +122,31 @@ impl Connection {
                 baton_listener = self.door.name,
                 "HTTP connection ended: {error}"
             );
+            // An answer such as 431 may be on its way, and there may be more to read.
+            if let Some(parts) = http.into_parts() {
+                upgrade::linger(parts.io.into_inner()).await;
+            }
         }
+    }
+
+    /// Resolves at the deadline if no request has come by then.
+    async fn overdue(&self, deadline: Instant) {
+        tokio::time::sleep_until(deadline).await;
+        if self.asked.get() {
+            std::future::pending().await
+        }
+    }
+
+    /// Resolves when a drain wants the connection to end. Whoever may have a request on
+    /// its way is waited for, and answered.
+    async fn dismissed(&self) {
+        self.worker.drain_begins().await;
+        let grace = if self.asked.get() {
+            KEEP_ALIVE_GRACE
+        } else {
+            NEWCOMER_GRACE
+        };
+        tokio::time::sleep(grace).await;
     }
 
     async fn handshake(&self, socket: Socket, deadline: Instant) -> Option<Wire> {
@@ -130,7 +161,11 @@ impl Connection {
                 return None;
             }
         };
-        match timeout_at(deadline, poll_fn(|cx| wire.poll_handshake(cx))).await {
+        let shaken = tokio::select! {
+            result = timeout_at(deadline, poll_fn(|cx| wire.poll_handshake(cx))) => result,
+            () = self.dismissed() => return None,
+        };
+        match shaken {
             Ok(Ok(())) => {
                 count(&counters.handshakes);
                 if wire.is_resumed() == Some(true) {
@@ -156,10 +191,13 @@ impl Connection {
         None
     }
 
-    async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(self: Rc<Self>, mut request: Request<Incoming>) -> Response<Body> {
+        self.asked.set(true);
         self.permit.take();
+        let asks = request.headers().contains_key(UPGRADE);
+        let mut client = asks.then(|| hyper::upgrade::on(&mut request));
         let mut response = if self.admitted {
-            self.forward(request).await
+            self.forward(request, &mut client).await
         } else {
             count(&self.worker.shared.counters.refused);
             let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "too many clients");
@@ -168,16 +206,26 @@ impl Connection {
                 .insert(CONNECTION, HeaderValue::from_static("close"));
             response
         };
-        self.answered.set(true);
         if self.worker.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             response
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        if let Some(refused) = client {
+            tokio::task::spawn_local(upgrade::end(Rc::clone(&self), refused));
+        }
         response
     }
 
-    async fn forward(self: &Rc<Self>, mut request: Request<Incoming>) -> Response<Body> {
+    /// Takes `client` if the connection becomes a WebSocket.
+    async fn forward(
+        self: &Rc<Self>,
+        mut request: Request<Incoming>,
+        client: &mut Option<OnUpgrade>,
+    ) -> Response<Body> {
+        if let Err(what) = forward::settle_host(&mut request) {
+            return refusal(StatusCode::BAD_REQUEST, what);
+        }
         let Some(service) = self.route(&request) else {
             return refusal(
                 StatusCode::NOT_FOUND,
@@ -186,7 +234,6 @@ impl Connection {
         };
         let upgrade =
             request.version() == Version::HTTP_11 && forward::asks_for_websocket(request.headers());
-        let client = upgrade.then(|| hyper::upgrade::on(&mut request));
         if !upgrade {
             count(&self.worker.shared.counters.requests);
         }
@@ -195,10 +242,11 @@ impl Connection {
             Err(refused) => return *refused,
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let Some(client) = client else {
+            let switched = upgrade && forward::asks_for_websocket(response.headers());
+            let Some(client) = switched.then(|| client.take()).flatten() else {
                 return refusal(
                     StatusCode::BAD_GATEWAY,
-                    "the backend switched without being asked",
+                    "the backend switched to a protocol that was not asked for",
                 );
             };
             let backend = hyper::upgrade::on(&mut response);
@@ -209,14 +257,8 @@ impl Connection {
     }
 
     fn route(&self, request: &Request<Incoming>) -> Option<std::sync::Arc<Service>> {
-        let host = match request.uri().host() {
-            Some(host) => host,
-            None => request
-                .headers()
-                .get(HOST)
-                .and_then(|host| host.to_str().ok())
-                .unwrap_or(""),
-        };
+        let host = request.headers().get(HOST);
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
         let routes = self.worker.shared.routes.load();
         routes
             .find(&self.door.name, host, request.uri().path())
@@ -251,6 +293,7 @@ impl Connection {
         })?;
         let headers = request.headers_mut();
         forward::remove_hop_by_hop(headers);
+        forward::set_host(headers, || occupied.host());
         forward::set_forwarded(
             headers,
             self.peer,
@@ -271,7 +314,12 @@ impl Connection {
             tokio::task::spawn_local(connection.with_upgrades());
             sender.send_request(request).await
         };
-        match timeout(ANSWER_TIMEOUT, answer).await {
+        let patience = if upgrade {
+            UPGRADE_TIMEOUT
+        } else {
+            ANSWER_TIMEOUT
+        };
+        match timeout(patience, answer).await {
             Ok(Ok(response)) => Ok((response, occupied)),
             Ok(Err(error)) => Err(failed(
                 StatusCode::BAD_GATEWAY,
@@ -281,10 +329,7 @@ impl Connection {
             Err(_) => Err(failed(
                 StatusCode::GATEWAY_TIMEOUT,
                 "the service did not answer in time",
-                format!(
-                    "the backend did not answer within {} s",
-                    ANSWER_TIMEOUT.as_secs()
-                ),
+                format!("the backend did not answer within {} s", patience.as_secs()),
             )),
         }
     }

@@ -91,10 +91,17 @@ impl Routes {
         }
     }
 
+    /// In the order of the configuration.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter().map(AsRef::as_ref)
+    }
+
     /// The service for a request on `listener`. `host` is the Host header's value, with or
     /// without a port; `path` is the request's.
     pub fn find(&self, listener: &str, host: &str, path: &str) -> Option<&Arc<Service>> {
         let host = bare_host(host);
+        // `OPTIONS *` is about the server as a whole (RFC 9112 §3.2.4).
+        let path = if path == "*" { "/" } else { path };
         self.services
             .iter()
             .filter_map(|service| Some((service.rank(listener, &host, path)?, service)))

@@ -9,7 +9,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
-use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
+use rustls::{HandshakeKind, ServerConfig};
 
 use super::chunk::{Chunk, READ_SIZE};
 
@@ -42,10 +42,6 @@ impl Session {
     /// The peer has said that nothing more comes (close_notify, RFC 8446 §6.1).
     pub(super) fn peer_closed(&self) -> bool {
         self.peer_closed
-    }
-
-    pub(super) fn version(&self) -> Option<ProtocolVersion> {
-        self.connection.protocol_version()
     }
 
     pub(super) fn is_resumed(&self) -> bool {

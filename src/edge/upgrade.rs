@@ -3,22 +3,28 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::{Either, Full};
+use hyper::Response;
 use hyper::body::Incoming;
 use hyper::header::SEC_WEBSOCKET_EXTENSIONS;
 use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
 use super::backend::Occupied;
 use super::clients::Client;
 use super::counters::count;
 use super::forward;
-use super::http::{Body, Connection, refusal};
+use super::http::{Body, Connection};
 use super::relay::Relay;
 use super::route::Service;
 use super::wire::Wire;
+
+/// How long a client may take to end its side of a connection whose last word was ours.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Answers the client with the backend's 101, and starts the relay once that is on its way.
 pub(super) fn switch(
@@ -29,12 +35,6 @@ pub(super) fn switch(
     backend: OnUpgrade,
     mut response: Response<Incoming>,
 ) -> Response<Body> {
-    if !forward::asks_for_websocket(response.headers()) {
-        return refusal(
-            StatusCode::BAD_GATEWAY,
-            "the backend switched to another protocol",
-        );
-    }
     let extensions = response.headers().contains_key(SEC_WEBSOCKET_EXTENSIONS);
     forward::remove_hop_by_hop(response.headers_mut());
     forward::set_websocket_upgrade(response.headers_mut());
@@ -60,6 +60,26 @@ pub(super) fn switch(
     std::mem::swap(answer.extensions_mut(), response.extensions_mut());
     std::mem::swap(answer.headers_mut(), response.headers_mut());
     answer
+}
+
+/// Ends a connection in order that asked for an upgrade and got none: hyper just lets go of it,
+/// without close_notify, and with a reset if the client had sent more.
+pub(super) async fn end(connection: Rc<Connection>, refused: OnUpgrade) {
+    // The error: the connection has ended already, or another request came on it.
+    if let Some(wire) = refused.await.ok().and_then(wire) {
+        linger(wire).await;
+    }
+    drop(connection);
+}
+
+/// Ends our direction, and reads the other to its end: what is left unread would reset the
+/// connection, and destroy what was written last.
+pub(super) async fn linger(mut wire: Wire) {
+    let ending = async {
+        wire.shutdown().await?;
+        tokio::io::copy(&mut wire, &mut tokio::io::sink()).await
+    };
+    let _ = timeout(LINGER, ending).await;
 }
 
 /// None: the client or the backend was gone between the 101 and the first frame.

@@ -6,17 +6,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustix::net::{RecvFlags, recv};
+use rustix::io::ioctl_fionread;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::chunk::{Scratch, with_scratch};
+use super::chunk::{READ_SIZE, Scratch, with_scratch};
 use super::tls::{Records, Session};
 
 /// A connected stream socket.
 #[derive(Debug)]
-pub enum Socket {
+pub(super) enum Socket {
     /// Over IPv4 or IPv6.
     Tcp(TcpStream),
     /// On this host.
@@ -46,15 +46,6 @@ impl Socket {
             Self::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
         }
     }
-
-    /// Asks the kernel itself: the event loop hears of news only between its rounds.
-    fn has_unread(&self) -> bool {
-        let (into, flags) = (&mut [0; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
-        match self {
-            Self::Tcp(socket) => recv(socket, into, flags).is_ok(),
-            Self::Unix(socket) => recv(socket, into, flags).is_ok(),
-        }
-    }
 }
 
 /// What the socket has not taken yet. Not allocated when empty.
@@ -65,7 +56,7 @@ struct Backlog {
 }
 
 /// One end of a connection.
-pub struct Wire {
+pub(super) struct Wire {
     socket: Socket,
     tls: Option<Box<Session>>,
     backlog: Backlog,
@@ -75,7 +66,7 @@ pub struct Wire {
 
 impl Wire {
     /// A socket whose bytes are passed as they are.
-    pub fn plain(socket: Socket) -> Self {
+    pub(super) fn plain(socket: Socket) -> Self {
         Self {
             socket,
             tls: None,
@@ -88,7 +79,7 @@ impl Wire {
     ///
     /// # Errors
     /// When rustls does not accept the configuration.
-    pub fn tls(socket: Socket, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+    pub(super) fn tls(socket: Socket, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         let tls = Some(Box::new(Session::new(config)?));
         Ok(Self {
             socket,
@@ -103,7 +94,7 @@ impl Wire {
     /// # Errors
     /// [`io::ErrorKind::InvalidData`] with a [`rustls::Error`] inside when the handshake failed,
     /// [`io::ErrorKind::UnexpectedEof`] when the peer went away, else what the socket reported.
-    pub fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_flush_backlog(cx))?;
             let Some(tls) = &self.tls else {
@@ -125,13 +116,8 @@ impl Wire {
     }
 
     /// Whether the TLS session was resumed; None without TLS.
-    pub fn is_resumed(&self) -> Option<bool> {
+    pub(super) fn is_resumed(&self) -> Option<bool> {
         self.tls.as_ref().map(|tls| tls.is_resumed())
-    }
-
-    /// The TLS version in use; None without TLS.
-    pub fn tls_version(&self) -> Option<rustls::ProtocolVersion> {
-        self.tls.as_ref().and_then(|tls| tls.version())
     }
 
     /// Appends what has arrived to `scratch.plaintext`. Ready(0): nothing more will come.
@@ -141,9 +127,11 @@ impl Wire {
         scratch: &mut Scratch,
     ) -> Poll<io::Result<usize>> {
         if !self.leftover.is_empty() {
-            let leftover = std::mem::take(&mut self.leftover);
-            scratch.plaintext.extend(&leftover);
-            return Poll::Ready(Ok(leftover.len()));
+            // A parser with a large buffer may have left more than fits at once.
+            let n = self.leftover.len().min(scratch.plaintext.spare().len());
+            scratch.plaintext.extend(&self.leftover[..n]);
+            self.use_leftover(n);
+            return Poll::Ready(Ok(n));
         }
         if self.tls.is_none() {
             let n = ready!(self.socket.poll_read(cx, scratch.plaintext.spare()))?;
@@ -214,13 +202,23 @@ impl Wire {
         }
     }
 
-    /// Whether bytes or the end of the stream have arrived that were not received yet.
-    pub(super) fn has_unread(&self) -> bool {
-        !self.leftover.is_empty() || self.socket.has_unread()
+    /// How many bytes have come and have not been read: ciphertext, where there is TLS.
+    pub(super) fn unread_bytes(&self) -> u64 {
+        let waiting = match &self.socket {
+            Socket::Tcp(socket) => ioctl_fionread(socket),
+            Socket::Unix(socket) => ioctl_fionread(socket),
+        };
+        // On a stream socket it does not fail.
+        self.leftover.len() as u64 + waiting.unwrap_or(0)
     }
 
     pub(super) fn has_backlog(&self) -> bool {
         !self.backlog.bytes.is_empty()
+    }
+
+    /// Bytes that wait until the socket takes them.
+    pub(super) fn backlog_len(&self) -> usize {
+        self.backlog.bytes.len() - self.backlog.sent
     }
 
     pub(super) fn poll_flush_backlog(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -240,6 +238,15 @@ impl Wire {
         }
         ready!(self.poll_flush_backlog(cx))?;
         self.socket.poll_shutdown(cx)
+    }
+
+    /// Takes the first `n` bytes of the leftover away. Not allocated when nothing is left.
+    fn use_leftover(&mut self, n: usize) {
+        if n == self.leftover.len() {
+            self.leftover = Vec::new();
+        } else {
+            self.leftover.drain(..n);
+        }
     }
 
     /// Puts back what a parser read beyond its own part.
@@ -289,6 +296,10 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
+        if wire.backlog_len() > READ_SIZE {
+            // Who makes TLS answer it and takes no answer is not heard further.
+            ready!(wire.poll_flush_backlog(cx))?;
+        }
         if wire.tls.is_none() && wire.leftover.is_empty() {
             return match &mut wire.socket {
                 Socket::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
@@ -305,11 +316,7 @@ impl AsyncRead for Wire {
         }
         let n = wire.leftover.len().min(buffer.remaining());
         buffer.put_slice(&wire.leftover[..n]);
-        if n == wire.leftover.len() {
-            wire.leftover = Vec::new();
-        } else {
-            wire.leftover.drain(..n);
-        }
+        wire.use_leftover(n);
         Poll::Ready(Ok(()))
     }
 }
@@ -322,7 +329,7 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
         ready!(wire.poll_flush_backlog(cx))?;
-        let bytes = &bytes[..bytes.len().min(super::chunk::READ_SIZE)];
+        let bytes = &bytes[..bytes.len().min(READ_SIZE)];
         with_scratch(|scratch| wire.send(cx, bytes, &mut scratch.records))?;
         Poll::Ready(Ok(bytes.len()))
     }

@@ -5,13 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use super::acceptor::{Door, accept};
 use super::clients::{Client, Clients};
@@ -33,7 +33,12 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) limits: Limits,
     pub(super) handshakes: Arc<Semaphore>,
+    /// Connections, as `limits.clients` counts them.
     clients: AtomicUsize,
+    /// Those of them that are WebSockets being relayed.
+    websockets: AtomicUsize,
+    /// `limits.clients` has been reached, and it was said.
+    full: AtomicBool,
     /// Numbers the announcements, so that each gets a retry delay of its own.
     pub(super) announced: AtomicU64,
 }
@@ -78,9 +83,12 @@ impl Worker {
         let before = self.shared.clients.fetch_add(1, Relaxed);
         let limit = self.shared.limits.clients;
         if before < limit {
+            if before < limit / 10 * 9 && self.shared.full.load(Relaxed) {
+                self.shared.full.store(false, Relaxed);
+            }
             return Some(slot);
         }
-        if before == limit {
+        if !self.shared.full.swap(true, Relaxed) {
             event!(
                 WARN,
                 message_id::CLIENT_LIMIT_REACHED,
@@ -89,6 +97,23 @@ impl Worker {
             );
         }
         None
+    }
+
+    /// Counts that newcomers have to wait, and says so when it begins to happen.
+    pub(super) fn handshakes_exhausted(&self) {
+        if self
+            .shared
+            .counters
+            .handshake_waits
+            .fetch_add(1, Relaxed)
+            .wrapping_add(1)
+            .is_power_of_two()
+        {
+            tracing::warn!(
+                "limits.handshakes: {} connections have not sent a request yet, newcomers wait",
+                self.shared.limits.handshakes
+            );
+        }
     }
 
     pub(super) fn enter(self: &Rc<Self>) -> Presence {
@@ -113,12 +138,14 @@ impl Worker {
         if let Some(announcement) = &*self.drain.borrow() {
             client.tell(announcement.order(client, &self.shared.announced));
         }
+        self.shared.websockets.fetch_add(1, Relaxed);
         self.clients.insert(Rc::clone(client))
     }
 
     /// A client's relay has ended.
     pub(super) fn left(&self, key: usize, client: &Client, ending: &Ending) {
         self.clients.remove(key);
+        self.shared.websockets.fetch_sub(1, Relaxed);
         self.shared.counters.add(ending);
         let service = &client.service().name;
         for (side, violation) in [
@@ -145,21 +172,21 @@ impl Worker {
     }
 
     async fn run(self: Rc<Self>, mut commands: mpsc::Receiver<Command>) {
-        let mut acceptors: Vec<AbortHandle> = Vec::new();
+        let mut acceptors: Vec<JoinHandle<()>> = Vec::new();
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Accept(doors) => {
                     for (door, socket) in doors {
                         let accepting = accept(Rc::clone(&self), Rc::new(door), socket);
-                        acceptors.push(tokio::task::spawn_local(accepting).abort_handle());
+                        acceptors.push(tokio::task::spawn_local(accepting));
                     }
                 }
                 Command::StopAccepting(done) => {
                     for acceptor in acceptors.drain(..) {
                         acceptor.abort();
+                        // Its socket is closed when it is gone.
+                        let _ = acceptor.await;
                     }
-                    // The aborted tasks go, and their sockets with them, before the answer.
-                    tokio::task::yield_now().await;
                     let _ = done.send(());
                 }
                 Command::Drain(announcement, done) => {
@@ -201,6 +228,9 @@ enum Command {
 pub struct Edge {
     shared: Arc<Shared>,
     workers: Vec<mpsc::Sender<Command>>,
+    /// Permits that came on top of `limits.handshakes`, since each accept loop holds one while it
+    /// waits for a connection.
+    waiting_permits: Cell<usize>,
 }
 
 impl Edge {
@@ -212,16 +242,21 @@ impl Edge {
         let shared = Arc::new(Shared {
             routes: ArcSwap::from_pointee(routes),
             counters: Counters::default(),
-            // The permits that idle accept loops hold come on top, see the acceptor.
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
             limits,
             clients: AtomicUsize::new(0),
+            websockets: AtomicUsize::new(0),
+            full: AtomicBool::new(false),
             announced: AtomicU64::new(0),
         });
         let workers = (0..workers)
             .map(|number| spawn(number, Arc::clone(&shared)))
             .collect::<io::Result<_>>()?;
-        Ok(Self { shared, workers })
+        Ok(Self {
+            shared,
+            workers,
+            waiting_permits: Cell::new(0),
+        })
     }
 
     /// Begins to accept on these listeners, each worker on a descriptor of its own.
@@ -237,9 +272,10 @@ impl Edge {
                 .collect::<io::Result<Vec<_>>>()?;
             batches.push(batch);
         }
-        self.shared
-            .handshakes
-            .add_permits(doors.len() * self.workers.len());
+        let waiting = doors.len() * self.workers.len();
+        self.shared.handshakes.add_permits(waiting);
+        self.waiting_permits
+            .set(self.waiting_permits.get() + waiting);
         for (worker, batch) in self.workers.iter().zip(batches) {
             let _ = worker.send(Command::Accept(batch)).await;
         }
@@ -249,6 +285,9 @@ impl Edge {
     /// Stops accepting. When it returns, no worker holds a listening socket.
     pub async fn stop_accepting(&self) {
         self.ask_all(Command::StopAccepting).await;
+        self.shared
+            .handshakes
+            .forget_permits(self.waiting_permits.take());
     }
 
     /// Tells every client to leave, and waits until all have left or the announcement's deadline
@@ -258,27 +297,30 @@ impl Edge {
             .await;
     }
 
-    /// Resolves when every worker has answered: none hangs.
-    pub async fn ping(&self) {
-        self.ask_all(Command::Ping).await;
+    /// Resolves when every worker has answered: none hangs. False: one is dead.
+    pub async fn ping(&self) -> bool {
+        self.ask_all(Command::Ping).await
     }
 
-    async fn ask_all(&self, command: impl Fn(oneshot::Sender<()>) -> Command) {
+    async fn ask_all(&self, command: impl Fn(oneshot::Sender<()>) -> Command) -> bool {
+        let mut all = true;
         let mut answers = Vec::new();
         for worker in &self.workers {
             let (done, answer) = oneshot::channel();
-            if worker.send(command(done)).await.is_ok() {
-                answers.push(answer);
+            match worker.send(command(done)).await {
+                Ok(()) => answers.push(answer),
+                Err(_) => all = false,
             }
         }
         for answer in answers {
-            let _ = answer.await;
+            all &= answer.await.is_ok();
         }
+        all
     }
 
-    /// Clients connected now, over all workers.
+    /// Clients with a WebSocket now, over all workers.
     pub fn clients(&self) -> usize {
-        self.shared.clients.load(Relaxed)
+        self.shared.websockets.load(Relaxed)
     }
 
     /// What happened since the process began.

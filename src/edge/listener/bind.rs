@@ -11,7 +11,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::file::{self, SocketFile};
 use super::{
-    BACKLOG, ListenError, ListenFailure, Listener, ListeningSocket, Origin, bound_address, written,
+    BACKLOG, ListenError, ListenFailure, Listener, ListeningSocket, Origin, bound_address,
 };
 use crate::config::{Address, ListenerConfig};
 
@@ -42,7 +42,9 @@ fn tcp(wanted: SocketAddr) -> Result<Bound, ListenFailure> {
         {
             let instead = SocketAddr::from((Ipv4Addr::UNSPECIFIED, wanted.port()));
             tracing::warn!(
-                "IPv6 is switched off on this host: listening on {instead} instead of {wanted}"
+                "this process has no IPv6 (it is switched off on this host, or \
+                 RestrictAddressFamilies= leaves out AF_INET6): listening on {instead} instead of \
+                 {wanted}"
             );
             listen_tcp(instead)
         }
@@ -79,7 +81,7 @@ fn unix(path: &Path) -> Result<Bound, ListenFailure> {
     file::clear(path)
         .map_err(fail)?
         .map_err(|what| ListenFailure::Occupied {
-            address: written(&address),
+            address: address.to_string(),
             what,
         })?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).map_err(fail)?;
@@ -102,7 +104,8 @@ fn unix(path: &Path) -> Result<Bound, ListenFailure> {
     ))
 }
 
-/// No IPv6 in the kernel, or switched off by `net.ipv6.conf.*.disable_ipv6`.
+/// No IPv6 in the kernel, switched off by `net.ipv6.conf.*.disable_ipv6`, or left out by
+/// `RestrictAddressFamilies=` (systemd.exec(5)).
 fn is_without_ipv6(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
         || error.kind() == ErrorKind::AddrNotAvailable
@@ -133,7 +136,8 @@ fn failed(address: &Address, error: io::Error) -> ListenFailure {
             address.port()
         )),
         (Address::Tcp(address), _) if address.is_ipv6() && is_without_ipv6(&error) => {
-            Some("no interface has it, or IPv6 is switched off on this host".to_owned())
+            Some("no interface has it, or this process has no IPv6: it is switched off on this host, or \
+                  RestrictAddressFamilies= leaves out AF_INET6".to_owned())
         }
         (Address::Tcp(_), ErrorKind::AddrNotAvailable) => Some(
             "no interface has it; let batond.socket pass it with FreeBind=yes if it comes \
@@ -143,7 +147,7 @@ fn failed(address: &Address, error: io::Error) -> ListenFailure {
         _ => None,
     };
     ListenFailure::Bind {
-        address: written(address),
+        address: address.to_string(),
         error,
         remedy,
     }

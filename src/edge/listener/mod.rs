@@ -255,11 +255,3 @@ fn bound_address(fd: impl AsFd) -> rustix::io::Result<Address> {
         name.escape_ascii()
     ))))
 }
-
-/// An address as the configuration writes it.
-fn written(address: &Address) -> String {
-    match address {
-        Address::Tcp(address) => address.to_string(),
-        Address::Unix(path) => format!("unix:{}", path.display()),
-    }
-}

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::sockopt;
 
-use super::{ListenError, ListenFailure, Listener, Origin, bind, bound_address, written};
+use super::{ListenError, ListenFailure, Listener, Origin, bind, bound_address};
 use crate::config::{Address, ListenerConfig};
 
 /// A listening socket as a predecessor passed it on.
@@ -32,8 +32,8 @@ pub struct Opened {
 
 /// Opens every listener of the configuration: a socket that systemd passed under its name is
 /// taken whatever its address, since the socket unit decides; else one that a predecessor had
-/// bound, if its address is still the configured one (port 0 stands for any port); else the
-/// address is bound. A socket that was passed in twice is taken once.
+/// bound, if its address is still the configured one (port 0 stands for any port), or one of
+/// another name that has the configured address; else the address is bound. A socket that was passed in twice is taken once.
 ///
 /// # Errors
 /// The first listener that cannot be had. Nothing that this call bound stays bound then, and
@@ -52,14 +52,15 @@ pub fn open_all(
         let before = listeners.len();
         for candidate in own {
             if candidate.fits(wanted, listeners.len() > before) {
-                listeners.push(Listener::adopt(
-                    candidate.name,
-                    candidate.fd,
-                    candidate.origin,
-                )?);
+                listeners.push(candidate.adopt(wanted)?);
             } else {
                 waiting.push(candidate);
             }
+        }
+        if listeners.len() == before
+            && let Some(renamed) = waiting.iter().position(|one| one.is_renamed(wanted))
+        {
+            listeners.push(waiting.remove(renamed).adopt(wanted)?);
         }
         if listeners.len() == before {
             listeners
@@ -129,13 +130,28 @@ impl Candidate {
                     "listener.{}: its socket unit listens on {}, the configured address {} is \
                      not used",
                     self.name,
-                    self.address.as_ref().map(written).unwrap_or_default(),
-                    written(&wanted.address),
+                    self.address
+                        .as_ref()
+                        .map(Address::to_string)
+                        .unwrap_or_default(),
+                    wanted.address,
                 );
             }
             return true;
         }
         !found && as_configured && self.is_reachable()
+    }
+
+    /// Whether a predecessor had this very address under another name. A socket unit's names are
+    /// the operator's to set right.
+    fn is_renamed(&self, wanted: &ListenerConfig) -> bool {
+        self.origin == Origin::Handoff
+            && self.address.as_ref() == Some(&wanted.address)
+            && self.is_reachable()
+    }
+
+    fn adopt(self, wanted: &ListenerConfig) -> Result<Listener, ListenError> {
+        Listener::adopt(wanted.name.clone(), self.fd, self.origin)
     }
 
     /// A Unix socket whose file is gone cannot be connected to any more.
@@ -191,7 +207,6 @@ fn explain(mut error: ListenError, wanted: &ListenerConfig, waiting: &[Candidate
         ..
     }) = other
     {
-        let address = written(address);
         *remedy = Some(match origin {
             Origin::Systemd => format!(
                 "systemd passed {address} under the name \"{name}\": set FileDescriptorName={} in \

@@ -1,8 +1,8 @@
 //! How a relay ends. Whoever closes first, nobody is left without a Close frame where one can
 //! be placed, and no Close is placed inside a frame:
 //!
-//! 1. A Close of ours waits for a quiet moment, then for the end of a message, at last for the
-//!    end of a frame.
+//! 1. A Close of ours waits for a quiet moment, then for the end of a message behind all that had
+//!    come from the backend by then, at last for the end of a frame.
 //! 2. It is written, and what the backend sends from then on is counted and dropped.
 //! 3. What the client sends is passed on until its Close arrives, or `close_timeout` is over.
 //! 4. The backend gets its Close.
@@ -20,17 +20,9 @@ use super::super::clients::Order;
 use super::super::close::{CloseCode, CloseFrame};
 use super::super::frame::{Sender, Violation};
 use super::super::tls::Records;
+use super::outcome::Outcome;
+use super::telling::{Boundary, Telling};
 use super::{Half, Relay, Settled};
-
-/// How long nothing must have moved for a moment to count as quiet, if the backend spoke last.
-const QUIET: Duration = Duration::from_millis(50);
-
-/// The same if the client spoke last: an answer may be on its way, and behind the Close it would
-/// be lost.
-const QUIET_UNANSWERED: Duration = Duration::from_millis(250);
-
-/// How long a quiet moment is waited for, unless a quarter of the time left is less.
-const QUIET_GRACE: Duration = Duration::from_secs(2);
 
 /// How long both ends may take to end their connections once all is said.
 const LINGER: Duration = Duration::from_secs(2);
@@ -49,126 +41,29 @@ pub(super) enum Stage {
     Finishing(Instant),
 }
 
-/// A Close of ours on its way into the stream.
-pub(super) struct Telling {
-    frame: CloseFrame,
-    /// It announces a restart or a stop; else it ends this one connection.
-    announces: bool,
-    close_timeout: Duration,
-    /// Then the moment is quiet, if nothing moves until then.
-    quiet_from: Instant,
-    /// From then on the end of a message will do.
-    message_from: Instant,
-    /// From then on the end of a frame will do.
-    frame_from: Instant,
-    /// Then the connection is cut, if not even that came.
-    deadline: Instant,
-}
-
-/// Where a Close may be placed now.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Boundary {
-    Quiet,
-    Message,
-    Frame,
-}
-
-impl Telling {
-    pub(super) fn boundary(&self) -> Boundary {
-        let now = Instant::now();
-        if now >= self.frame_from {
-            Boundary::Frame
-        } else if now >= self.message_from {
-            Boundary::Message
-        } else {
-            Boundary::Quiet
-        }
-    }
-}
-
-/// What became of one relay.
-#[derive(Debug, Default)]
-pub struct Ending {
-    /// What became of the announcement, if one was ordered.
-    pub outcome: Option<Outcome>,
-    /// Whole messages that the backend sent after our Close.
-    pub discarded: u64,
-    /// Bytes after the handshake, client to backend.
-    pub bytes_up: u64,
-    /// Bytes after the handshake, backend to client.
-    pub bytes_down: u64,
-    /// Whole data messages, client to backend.
-    pub messages_up: u64,
-    /// Whole data messages, backend to client.
-    pub messages_down: u64,
-    /// What the client did that RFC 6455 forbids.
-    pub client_violation: Option<Violation>,
-    /// What the backend did that RFC 6455 forbids.
-    pub backend_violation: Option<Violation>,
-    /// The backend was gone without a Close.
-    pub backend_lost: bool,
-    /// The client was cut off without a Close, since the backend was gone inside a frame.
-    pub torn: bool,
-}
-
-/// What became of an announcement to one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Told, and it answered with its Close.
-    Clean,
-    /// Told, and it did not answer in time.
-    TimedOut,
-    /// Told, and it was gone without an answer.
-    Gone,
-    /// It or its backend closed before it could be told.
-    Left,
-    /// The deadline passed inside a frame, so it could not be told.
-    Cut,
-}
-
 impl Relay {
     /// Begins an announcement, or hurries one that is under way.
-    pub(super) fn obey(&mut self, order: Box<Order>) {
+    pub(super) fn obey(&mut self, order: Order) {
         let now = Instant::now();
-        let left = order.deadline.saturating_duration_since(now);
-        let reply = order.close_timeout.min(left / 2);
-        let quiet_from = now + self.quiet();
         match &mut self.stage {
             Stage::Passing => {
-                self.stage = Stage::Telling(Box::new(Telling {
-                    frame: order.frame,
-                    announces: true,
-                    close_timeout: reply,
-                    quiet_from,
-                    message_from: now + QUIET_GRACE.min(left / 4),
-                    frame_from: order.deadline - reply,
-                    deadline: order.deadline,
-                }));
+                self.stage =
+                    Stage::Telling(Box::new(Telling::announce(order, self.unanswered, now)));
             }
-            Stage::Telling(telling) => {
-                telling.close_timeout = telling.close_timeout.min(reply);
-                telling.frame_from = telling.frame_from.min(order.deadline - reply);
-                telling.deadline = telling.deadline.min(order.deadline);
-            }
+            Stage::Telling(telling) => telling.hurry(&order, now),
             Stage::Told(until) | Stage::Closing(until) | Stage::Finishing(until) => {
                 *until = order.deadline.min(*until);
             }
         }
     }
 
-    pub(super) fn note_activity(&mut self, from: Sender) {
-        self.unanswered = from == Sender::Client;
-        let quiet = self.quiet();
-        if let Stage::Telling(telling) = &mut self.stage {
-            telling.quiet_from = Instant::now() + quiet;
+    /// Something moved. Control frames and beginnings of messages answer nothing.
+    pub(super) fn note_activity(&mut self, from: Sender, whole_message: bool) {
+        if whole_message {
+            self.unanswered = from == Sender::Client;
         }
-    }
-
-    fn quiet(&self) -> Duration {
-        if self.unanswered {
-            QUIET_UNANSWERED
-        } else {
-            QUIET
+        if let Stage::Telling(telling) = &mut self.stage {
+            telling.wait_for_quiet(self.unanswered, Instant::now());
         }
     }
 
@@ -177,10 +72,10 @@ impl Relay {
         let Stage::Telling(telling) = &self.stage else {
             return;
         };
-        let reply_until = Instant::now() + telling.close_timeout;
-        self.client.send(cx, telling.frame.as_bytes(), records);
+        let reply_until = Instant::now() + telling.close_timeout();
+        self.client.send(cx, telling.frame().as_bytes(), records);
         self.client.close_sent = true;
-        if telling.announces {
+        if telling.announces() {
             // So it stands until its answer is here.
             self.ending.outcome = Some(Outcome::Gone);
         }
@@ -210,8 +105,10 @@ impl Relay {
             }
             _ => {
                 self.left_first();
-                self.backend.send(cx, frame, records);
-                self.backend.close_sent = true;
+                if !self.backend.close_sent {
+                    self.backend.send(cx, frame, records);
+                    self.backend.close_sent = true;
+                }
                 self.await_other_close(self.backend.speaks);
             }
         }
@@ -245,7 +142,7 @@ impl Relay {
     }
 
     fn is_announcing(&self) -> bool {
-        matches!(&self.stage, Stage::Telling(telling) if telling.announces)
+        matches!(&self.stage, Stage::Telling(telling) if telling.announces())
     }
 
     fn await_other_close(&mut self, other_speaks: bool) {
@@ -285,6 +182,7 @@ impl Relay {
         self.ending.backend_violation = Some(violation);
         self.close_backend(CloseCode::PROTOCOL_ERROR, cx, records);
         if !self.client.close_sent {
+            self.left_first();
             self.tell_at_next_frame(self.entry.lost_code(), "the backend broke the protocol");
         }
     }
@@ -299,28 +197,30 @@ impl Relay {
         if self.client.close_sent {
             return;
         }
-        if self.backend.close_sent {
-            // It got the client's Close and ended without one of its own: answer for it.
-            let code = self.client_code.unwrap_or(CloseCode::GOING_AWAY);
-            self.client.send(
-                cx,
-                CloseFrame::to_client(code, "").as_bytes(),
-                &mut scratch.records,
-            );
-            self.client.close_sent = true;
-            self.stage = Stage::Finishing(Instant::now() + LINGER);
-            return;
-        }
-        self.ending.backend_lost = true;
+        self.ending.backend_lost = !self.backend.close_sent;
         if !between_frames {
             self.ending.torn = true;
             self.left_first();
             self.finish(None, cx, &mut scratch.records);
-        } else if self.is_announcing() {
+        } else if matches!(self.stage, Stage::Telling(_)) {
             self.tell(cx, &mut scratch.records);
+        } else if self.backend.close_sent {
+            self.answer_for_backend(cx, &mut scratch.records);
+            self.finish(None, cx, &mut scratch.records);
         } else {
             self.tell_at_next_frame(self.entry.lost_code(), "the backend is gone");
         }
+    }
+
+    /// Answers a client's Close that the backend has left without an answer.
+    fn answer_for_backend(&mut self, cx: &mut Context<'_>, records: &mut Records) {
+        if self.client.close_sent || !self.backend.cursor.at_frame_end() {
+            return;
+        }
+        let code = self.client_code.unwrap_or(CloseCode::GOING_AWAY);
+        let frame = CloseFrame::to_client(code, "");
+        self.client.send(cx, frame.as_bytes(), records);
+        self.client.close_sent = true;
     }
 
     /// The client's end of stream, with or without its Close before.
@@ -336,17 +236,9 @@ impl Relay {
 
     /// A Close of ours that does not wait for quiet. It is not an announcement.
     fn tell_at_next_frame(&mut self, code: CloseCode, reason: &str) {
-        let now = Instant::now();
-        let close_timeout = self.entry.close_timeout();
-        self.stage = Stage::Telling(Box::new(Telling {
-            frame: CloseFrame::to_client(code, reason),
-            announces: false,
-            close_timeout,
-            quiet_from: now,
-            message_from: now,
-            frame_from: now,
-            deadline: now + close_timeout,
-        }));
+        let frame = CloseFrame::to_client(code, reason);
+        let telling = Telling::at_next_frame(frame, self.entry.close_timeout(), Instant::now());
+        self.stage = Stage::Telling(Box::new(telling));
     }
 
     /// Sends the backend a Close of ours, unless it has had one.
@@ -361,10 +253,21 @@ impl Relay {
     }
 
     fn finish(&mut self, code: Option<CloseCode>, cx: &mut Context<'_>, records: &mut Records) {
+        // What comes now is read and dropped, even if the backend takes nothing: left unread it
+        // would reset the connection.
+        self.client.stop_hearing();
         if let Some(code) = code {
             self.close_backend(code, cx, records);
         }
         self.stage = Stage::Finishing(Instant::now() + LINGER);
+    }
+
+    /// No message is under way in either direction, neither in a backlog nor in a socket: the
+    /// kernel is asked, since in a crowd the event loop may tell of it only in its next round.
+    fn is_between_messages(&self) -> bool {
+        [&self.client, &self.backend].into_iter().all(|half| {
+            half.is_between_messages() && !half.wire.has_backlog() && half.wire.unread_bytes() == 0
+        })
     }
 
     /// Nothing moves: what does the stage ask for?
@@ -379,6 +282,9 @@ impl Relay {
                 }
                 if self.ending.outcome.is_some() {
                     self.ending.outcome = Some(Outcome::TimedOut);
+                }
+                if self.backend.close_sent {
+                    self.answer_for_backend(cx, &mut scratch.records);
                 }
                 self.finish(Some(CloseCode::GOING_AWAY), cx, &mut scratch.records);
                 Settled::Moved
@@ -399,41 +305,25 @@ impl Relay {
     }
 
     fn settle_telling(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Settled {
-        let Stage::Telling(telling) = &self.stage else {
+        let now = Instant::now();
+        let quiet = matches!(&self.stage, Stage::Telling(telling) if telling.is_quiet(now))
+            && self.is_between_messages();
+        let Stage::Telling(telling) = &mut self.stage else {
             return Settled::Waiting;
         };
-        let now = Instant::now();
-        let quiet_from = telling.quiet_from;
-        let between_messages = self.backend.cursor.at_message_end();
-        let place = match telling.boundary() {
-            Boundary::Quiet => {
-                now >= quiet_from
-                    && self.backend.is_between_messages()
-                    && self.client.is_between_messages()
-                    && !self.client.wire.has_backlog()
-                    && !self.backend.wire.has_backlog()
-                    // In a crowd the event loop's rounds are long. Of what waits in the kernel it
-                    // will tell in the next one.
-                    && !self.backend.wire.has_unread()
-                    && !self.client.wire.has_unread()
+        let place = match telling.boundary(now) {
+            Boundary::Quiet => quiet,
+            Boundary::Message => {
+                !telling.owes(now, || self.backend.wire.unread_bytes())
+                    && self.backend.cursor.at_message_end()
             }
-            Boundary::Message => between_messages,
             Boundary::Frame => self.backend.cursor.at_frame_end(),
         };
         if place {
             self.tell(cx, &mut scratch.records);
             return Settled::Moved;
         }
-        let next = [
-            quiet_from,
-            telling.message_from,
-            telling.frame_from,
-            telling.deadline,
-        ]
-        .into_iter()
-        .filter(|at| *at > now)
-        .min();
-        let Some(next) = next else {
+        let Some(next) = telling.next(now) else {
             // Inside a frame that does not end: cut.
             if self.is_announcing() {
                 self.ending.outcome = Some(Outcome::Cut);

@@ -5,7 +5,9 @@
 //! both directions; while it waits it holds no buffer and no timer.
 
 mod ending;
+mod outcome;
 mod pass;
+mod telling;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +17,7 @@ use std::task::{Context, Poll};
 use tokio::time::{Instant, Sleep};
 
 use self::ending::Stage;
-pub use self::ending::{Ending, Outcome};
+pub(super) use self::outcome::{Ending, Outcome};
 use super::chunk::{Scratch, with_scratch};
 use super::clients::Client;
 use super::close::CloseCode;
@@ -83,14 +85,16 @@ impl Half {
 }
 
 /// The relay of one WebSocket. Resolves when both connections have ended.
-pub struct Relay {
+pub(super) struct Relay {
     client: Half,
     backend: Half,
     stage: Stage,
     /// Exists only while the stage has a deadline.
     timer: Option<Pin<Box<Sleep>>>,
-    /// The client spoke last.
+    /// The last whole message came from the client.
     unanswered: bool,
+    /// Bytes read from the backend that the client did not get.
+    dropped: u64,
     /// The code in the client's Close, once it has sent one.
     client_code: Option<CloseCode>,
     entry: Rc<Client>,
@@ -99,13 +103,14 @@ pub struct Relay {
 
 impl Relay {
     /// `extensions`: the 101 carried Sec-WebSocket-Extensions.
-    pub fn new(client: Wire, backend: Wire, extensions: bool, entry: Rc<Client>) -> Self {
+    pub(super) fn new(client: Wire, backend: Wire, extensions: bool, entry: Rc<Client>) -> Self {
         Self {
             client: Half::new(client, Sender::Client, extensions),
             backend: Half::new(backend, Sender::Backend, extensions),
             stage: Stage::Passing,
             timer: None,
             unanswered: false,
+            dropped: 0,
             client_code: None,
             entry,
             ending: Ending::default(),
@@ -114,7 +119,7 @@ impl Relay {
 
     fn turn(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Ending> {
         if let Some(order) = self.entry.take_order(cx.waker()) {
-            self.obey(order);
+            self.obey(*order);
         }
         for _ in 0..TURNS {
             let up = self.pass_up(cx, scratch);

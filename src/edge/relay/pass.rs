@@ -3,16 +3,29 @@
 
 use std::task::{Context, Poll};
 
+use tokio::time::Instant;
+
 use super::super::chunk::Scratch;
 use super::super::frame::{Met, Scan, Sender};
-use super::ending::{Boundary, Stage};
+use super::ending::Stage;
+use super::telling::Boundary;
 use super::{Half, Relay};
+
+/// What may wait for a client before no more is read from it, in bytes. What one read from the
+/// backend brings is far less.
+const OWN_BACKLOG_MAX: usize = 256 * 1024;
+
+/// What is read from a backend and dropped after the client's Close, in bytes. Then it meets the
+/// back-pressure again that the client would have made.
+const DROPPED_MAX: u64 = 1 << 20;
 
 impl Relay {
     /// Client → backend. True: something moved.
     pub(super) fn pass_up(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
         let flushed = self.backend.is_flushed(cx);
-        if self.client.eof || (self.client.speaks && !flushed) {
+        // A peer that makes TLS answer it (key updates) and takes no answer is not heard further.
+        let answers_wait = self.client.wire.backlog_len() > OWN_BACKLOG_MAX;
+        if self.client.eof || answers_wait || (self.client.speaks && !flushed) {
             return false;
         }
         match self.client.receive(cx, scratch) {
@@ -27,13 +40,13 @@ impl Relay {
         if !self.client.speaks {
             return true;
         }
-        self.note_activity(Sender::Client);
         let Scratch {
             plaintext, records, ..
         } = scratch;
         let bytes = plaintext.filled();
         let scan = self.client.cursor.advance(bytes);
         self.ending.messages_up += u64::from(scan.messages);
+        self.note_activity(Sender::Client, scan.messages > 0);
         if !self.backend.close_sent {
             self.backend.send(cx, &bytes[..scan.pass], records);
         }
@@ -53,7 +66,8 @@ impl Relay {
         // After its Close the client gets nothing more; what is only counted needs no room.
         let counts_only = !self.backend.speaks || self.client.close_sent;
         let flushed = self.client.is_flushed(cx);
-        if self.backend.eof || !(flushed || counts_only) {
+        let enough = counts_only && self.dropped > DROPPED_MAX;
+        if self.backend.eof || enough || !(flushed || counts_only) {
             return false;
         }
         match self.backend.receive(cx, scratch) {
@@ -63,17 +77,25 @@ impl Relay {
                 self.backend_ended(cx, scratch);
                 return true;
             }
-            Poll::Ready(n) => self.ending.bytes_down += n as u64,
+            Poll::Ready(n) => {
+                self.ending.bytes_down += n as u64;
+                if counts_only {
+                    self.dropped += n as u64;
+                }
+                if let Stage::Telling(telling) = &mut self.stage {
+                    telling.pay(n as u64);
+                }
+            }
         }
         if !self.backend.speaks {
             return true;
         }
-        self.note_activity(Sender::Backend);
         let Scratch {
             plaintext, records, ..
         } = scratch;
         let bytes = plaintext.filled();
         let scan = self.backend.cursor.advance(bytes);
+        self.note_activity(Sender::Backend, scan.messages > 0);
         let rest = &bytes[scan.pass..];
         if counts_only {
             self.ending.discarded += u64::from(scan.messages);
@@ -98,13 +120,15 @@ impl Relay {
     }
 
     /// Where in these bytes a Close that cannot wait any longer goes, if it can.
-    fn cut(&self, scan: &Scan) -> Option<usize> {
-        let Stage::Telling(telling) = &self.stage else {
+    fn cut(&mut self, scan: &Scan) -> Option<usize> {
+        let now = Instant::now();
+        let Stage::Telling(telling) = &mut self.stage else {
             return None;
         };
         // At the very end the socket may be dry: then `settle` decides, which knows of quiet.
-        match telling.boundary() {
+        match telling.boundary(now) {
             Boundary::Quiet => None,
+            Boundary::Message if telling.owes(now, || self.backend.wire.unread_bytes()) => None,
             Boundary::Message => scan.message_end,
             Boundary::Frame => scan.frame_end,
         }

@@ -207,3 +207,63 @@ fn checked(outcome: io::Result<Packet>) -> Result<Received, Cause> {
         sender: packet.sender,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+
+    use super::{Cause, Channel, pair, send};
+    use crate::restart::handoff::message::Message;
+
+    #[tokio::test]
+    async fn the_last_words_of_an_end_that_did_not_listen_are_heard() {
+        let (ours, theirs) = pair().unwrap();
+        ours.send(&Message::Commit, &[]).await.unwrap();
+        let last = Message::Failed {
+            reason: "no".into(),
+        };
+        send(&theirs, &last.encode(), &[]).unwrap();
+        // With something unread, closing resets.
+        drop(theirs);
+        assert_eq!(ours.receive().await.unwrap().message, last);
+        assert!(matches!(ours.receive().await, Err(Cause::Ended)));
+    }
+
+    #[tokio::test]
+    async fn the_sender_is_known() {
+        let (ours, theirs) = pair().unwrap();
+        send(&theirs, &Message::Ready.encode(), &[]).unwrap();
+        let received = ours.receive().await.unwrap();
+        assert_eq!(received.sender, Some(rustix::process::getpid()));
+    }
+
+    #[tokio::test]
+    async fn what_is_here_already_is_received_without_waiting() {
+        let (ours, theirs) = pair().unwrap();
+        assert!(ours.try_receive().is_none());
+        send(&theirs, &Message::Ready.encode(), &[]).unwrap();
+        let received = ours.try_receive().unwrap().unwrap();
+        assert_eq!(received.message, Message::Ready);
+    }
+
+    #[tokio::test]
+    async fn received_descriptors_are_close_on_exec() {
+        let (ours, theirs) = pair().unwrap();
+        let pidfd = std::fs::File::open("/dev/null").unwrap();
+        send(
+            &theirs,
+            &Message::Launched { pid: 1 }.encode(),
+            &[pidfd.as_fd()],
+        )
+        .unwrap();
+        let descriptors = ours.receive().await.unwrap().descriptors;
+        let flags = rustix::io::fcntl_getfd(&descriptors[0]).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+
+    #[tokio::test]
+    async fn a_stream_socket_is_not_a_channel() {
+        let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(Channel::inherited(OwnedFd::from(one)).is_err());
+    }
+}

@@ -352,3 +352,6 @@ fn malformed(kind: u16, what: &str) -> DecodeError {
 fn cut(reason: &str) -> String {
     reason.chars().take(2000).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@
 //! | offer | old | `Offer` (how much comes), then `Listeners` with up to 253 descriptors each, then `State` |
 //! | get ready | new | `Ready`, or `Failed` with a reason |
 //! | commit | old, which has stopped to accept | `Commit`, or `Abandon` |
-//! | accept | new, which begins to accept | `Accepting` |
+//! | accept | new, which accepts | `Accepting` |
 //! | drain | old | `Progress` now and then, at last `Done`, end of file |
 //!
 //! Either side may answer `Refused` with a reason to what it does not understand. Until
@@ -26,18 +26,25 @@ mod channel;
 mod error;
 mod launch;
 pub mod message;
+mod offer;
 mod predecessor;
 mod process;
 mod successor;
 
+use std::time::Duration;
+
 pub use error::{Cause, HandoffError, Step};
 pub use launch::{LAUNCH_SUBCOMMAND, Launch, SUCCESSOR_OPTION, launch_command};
 pub use message::Message;
+pub use offer::Offer;
 pub use predecessor::{Handed, Outcome, Predecessor, Progress, receive};
-pub use successor::{Departing, Offer, Successor, prepare};
+pub use successor::{Departing, Successor, prepare};
 
 /// Listeners that one handoff may pass. A process with more has other limits to fear first.
 pub const MAX_LISTENERS: usize = 4096;
 
 /// Bytes of state that may travel with the listeners.
 pub const MAX_STATE: usize = 1 << 20;
+
+/// How long a last message waits for room on the channel.
+const LAST_WORD: Duration = Duration::from_secs(1);

@@ -6,15 +6,13 @@ use std::time::Duration;
 use rustix::process::Pid;
 use tokio::time::timeout;
 
+use super::LAST_WORD;
 use super::channel::{Channel, Received};
 use super::error::{Cause, HandoffError, Step};
 use super::message::Message;
 use super::{MAX_LISTENERS, MAX_STATE};
 use crate::edge::listener::PassedSocket;
 use crate::restart::report::DrainReport;
-
-/// How long a last message waits for room on the channel.
-const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What a predecessor handed over.
 #[derive(Debug)]
@@ -35,7 +33,8 @@ pub struct Predecessor {
 /// How the wait for the commit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The predecessor has stopped to accept: accept now.
+    /// The predecessor has stopped to accept: accept now, and tell it with
+    /// [`Predecessor::accepting`].
     Committed,
     /// The predecessor died: accept now, nobody else does.
     PredecessorGone,
@@ -176,11 +175,7 @@ impl Predecessor {
             Ok(Received {
                 message: Message::Commit,
                 ..
-            }) => {
-                // If the predecessor died just now, this process serves all the same.
-                let _ = self.channel.send(&Message::Accepting, &[]).await;
-                return Outcome::Committed;
-            }
+            }) => return Outcome::Committed,
             Ok(other) => Cause::OutOfTurn(other.message.name()),
             Err(Cause::Ended) => return Outcome::PredecessorGone,
             Err(Cause::Abandoned) => return Outcome::Abandoned,
@@ -192,6 +187,13 @@ impl Predecessor {
             say(&self.channel, &Message::Refused { reason }).await;
         }
         Outcome::Abandoned
+    }
+
+    /// Tells the predecessor that this process accepts. If this process ends without it, the
+    /// predecessor goes back to accepting; after it, the predecessor drains.
+    pub async fn accepting(&mut self) {
+        // If the predecessor has died meanwhile, this process serves all the same.
+        say(&self.channel, &Message::Accepting).await;
     }
 
     /// The next news of its drain; none when it has ended.
@@ -228,7 +230,7 @@ async fn next(channel: &Channel) -> Result<Received, Cause> {
     }
 }
 
-/// Sends a last message, if the predecessor takes it in within a second.
+/// Sends a message, if the predecessor takes it in within a second.
 async fn say(channel: &Channel, message: &Message) {
     let _ = timeout(LAST_WORD, channel.send(message, &[])).await;
 }

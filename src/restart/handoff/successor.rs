@@ -7,13 +7,13 @@ use std::time::Duration;
 use rustix::process::Pid;
 use tokio::time::timeout;
 
+use super::LAST_WORD;
 use super::channel::{Channel, Received};
 use super::error::{Cause, HandoffError, Step};
 use super::launch::{Launch, Launcher};
-use super::message::{ListenerName, MAX_BODY, MAX_DESCRIPTORS, MAX_NAME, Message};
+use super::message::Message;
+use super::offer::{Offer, Part};
 use super::process::Process;
-use super::{MAX_LISTENERS, MAX_STATE};
-use crate::edge::listener::OfferedSocket;
 use crate::restart::report::DrainReport;
 
 /// How long a successor that has been told to end may take.
@@ -21,18 +21,6 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// How long a successor that is ready may take to begin to accept.
 const COMMIT: Duration = Duration::from_secs(5);
-
-/// How long the last report waits for room on the channel.
-const LAST_WORD: Duration = Duration::from_secs(1);
-
-/// What a successor gets.
-#[derive(Clone, Copy, Debug)]
-pub struct Offer<'a> {
-    /// The listening sockets, at most [`MAX_LISTENERS`].
-    pub listeners: &'a [OfferedSocket<'a>],
-    /// Whatever else the successor should know, at most [`MAX_STATE`] bytes.
-    pub state: &'a [u8],
-}
 
 /// A successor that has everything and could serve at once, but does not yet. Dropping it ends
 /// it.
@@ -53,7 +41,7 @@ pub async fn prepare(
     offer: Offer<'_>,
     deadline: Duration,
 ) -> Result<Successor, HandoffError> {
-    let parts = compose(offer).map_err(|cause| HandoffError {
+    let parts = offer.parts().map_err(|cause| HandoffError {
         step: Step::Compose,
         cause,
     })?;
@@ -133,6 +121,11 @@ impl Departing {
     /// The successor's process id.
     pub fn pid(&self) -> Pid {
         self.held.process.pid()
+    }
+
+    /// A pidfd of it.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.held.process.pidfd()
     }
 
     /// Reports how the drain is going.
@@ -272,8 +265,8 @@ fn launched(
     status: std::process::ExitStatus,
 ) -> Result<(Process, Option<Result<Received, Cause>>), Cause> {
     let mut early = None;
-    // Nobody sends more than one message unasked.
-    for _ in 0..3 {
+    // Who keeps to the protocol sends one message unasked; the rest is for those who do not.
+    for _ in 0..64 {
         let outcome = match channel.try_receive() {
             None | Some(Err(Cause::Ended)) => break,
             Some(outcome) => outcome,
@@ -282,7 +275,8 @@ fn launched(
             Ok(received) if received.sender == Some(launcher.pid()) => {
                 return Ok((watched(received)?, early));
             }
-            outcome => early = early.or(Some(outcome)),
+            outcome if early.is_none() => early = Some(outcome),
+            _ => early = Some(Err(Cause::OutOfTurn("more than a Hello"))),
         }
     }
     Err(match early {
@@ -318,79 +312,4 @@ fn spoken(received: Received) -> Result<Received, Cause> {
 
 fn raw(pid: Option<Pid>) -> i32 {
     pid.map_or(0, |pid| pid.as_raw_nonzero().get())
-}
-
-/// One packet of an offer.
-struct Part<'a> {
-    message: Message,
-    sockets: Vec<BorrowedFd<'a>>,
-}
-
-/// The offer in packets: as many listeners in each as the kernel takes descriptors and as names
-/// fit.
-fn compose(offer: Offer<'_>) -> Result<Vec<Part<'_>>, Cause> {
-    let Offer { listeners, state } = offer;
-    if listeners.len() > MAX_LISTENERS {
-        return Err(Cause::TooMuch(format!(
-            "{} listeners are more than the {MAX_LISTENERS} that can be passed",
-            listeners.len()
-        )));
-    }
-    if state.len() > MAX_STATE {
-        return Err(Cause::TooMuch(format!(
-            "{} bytes of state are more than the {MAX_STATE} that can be passed",
-            state.len()
-        )));
-    }
-    let sizes = Message::Offer {
-        listeners: listeners.len(),
-        state: state.len(),
-    };
-    let mut parts = vec![Part {
-        message: sizes,
-        sockets: vec![],
-    }];
-    let mut rest = listeners;
-    while !rest.is_empty() {
-        let (now, later) = rest.split_at(fitting(rest)?);
-        let names = now
-            .iter()
-            .map(|one| ListenerName {
-                name: one.name.to_owned(),
-                from_unit: one.from_unit,
-            })
-            .collect();
-        let sockets = now.iter().map(|one| one.socket).collect();
-        parts.push(Part {
-            message: Message::Listeners(names),
-            sockets,
-        });
-        rest = later;
-    }
-    for chunk in state.chunks(MAX_BODY) {
-        parts.push(Part {
-            message: Message::State(chunk.to_vec()),
-            sockets: vec![],
-        });
-    }
-    Ok(parts)
-}
-
-/// How many of these go into the next packet, at least one.
-fn fitting(listeners: &[OfferedSocket<'_>]) -> Result<usize, Cause> {
-    let mut size = 0;
-    for (count, listener) in listeners.iter().enumerate() {
-        if listener.name.is_empty() || listener.name.len() > MAX_NAME {
-            let name = listener.name;
-            return Err(Cause::TooMuch(format!(
-                "the name {name:?} has not 1 to {MAX_NAME} bytes"
-            )));
-        }
-        // JSON makes a byte six bytes at most, and adds the names of the fields.
-        size += 6 * listener.name.len() + 64;
-        if count == MAX_DESCRIPTORS || size > MAX_BODY {
-            return Ok(count);
-        }
-    }
-    Ok(listeners.len())
 }

@@ -1,0 +1,80 @@
+//! A process of a machine, held by a descriptor, so that its PID cannot come to mean another one.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::wait::wait;
+
+/// See pidfd_open(2).
+#[derive(Debug)]
+pub(crate) struct Process {
+    pid: u32,
+    handle: OwnedFd,
+}
+
+impl Process {
+    /// Takes hold of a process by the host's PID. Fails if there is none.
+    pub(crate) fn open(pid: u32) -> io::Result<Self> {
+        let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let number = number.ok_or(io::ErrorKind::InvalidInput)?;
+        let handle = pidfd_open(number, PidfdFlags::empty())?;
+        Ok(Self { pid, handle })
+    }
+
+    /// The host's PID.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Sends a signal; nothing happens if the process is gone.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let _ = pidfd_send_signal(&self.handle, signal);
+    }
+
+    /// Waits until the process has ended. False if it has not by the end of `deadline`.
+    pub(crate) fn wait_gone(&self, deadline: Duration) -> bool {
+        let mut end = [PollFd::new(&self.handle, PollFlags::IN)];
+        wait(&mut end, Instant::now() + deadline).expect("wait for the end of a process")
+    }
+
+    /// Becomes readable when the process ends.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+
+    /// Its PID as the machine knows it; none if it is gone.
+    pub(crate) fn inner_pid(&self) -> Option<u32> {
+        pids(self.pid).map(|[.., inner]| inner)
+    }
+
+    /// The PID of its parent as the machine knows it: 1 for what systemd watches over.
+    pub(crate) fn parent(&self) -> Option<u32> {
+        pids(parent(self.pid)?).map(|[.., inner]| inner)
+    }
+}
+
+/// The PIDs that a process of a machine has, if it is there: the host's, that in the namespace
+/// that holds the machine together (see `launch`), and the machine's own.
+pub(super) fn pids(host: u32) -> Option<[u32; 3]> {
+    let pids = status(host, "NSpid")?;
+    let mut pids = pids.split_whitespace().map_while(|pid| pid.parse().ok());
+    Some([pids.next()?, pids.next()?, pids.next()?])
+}
+
+/// The host's PID of the parent of a process, if that is there.
+pub(super) fn parent(host: u32) -> Option<u32> {
+    status(host, "PPid")?.parse().ok()
+}
+
+/// A field of proc_pid_status(5).
+fn status(pid: u32, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let values = status.lines().filter_map(|line| line.split_once(':'));
+    let value = values.into_iter().find(|(name, _)| *name == field)?.1;
+    Some(value.trim().to_owned())
+}
