@@ -219,8 +219,10 @@ fn no_newcomer_was_turned_away(probes: &[Probe], asked: Instant) {
         .collect();
     assert!(
         turned_away.is_empty(),
-        "of {}: {turned_away:#?}",
-        probes.len()
+        "{} of {}, such as {:?}",
+        turned_away.len(),
+        probes.len(),
+        turned_away[0]
     );
     let before = probes.iter().filter(|probe| probe.began < asked).count();
     assert!(

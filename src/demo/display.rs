@@ -32,11 +32,15 @@ impl Display {
             ProgressDrawTarget::stdout()
         };
         let bar = ProgressBar::with_draw_target(None, target);
-        Self {
+        bar.enable_steady_tick(FRAME);
+        let display = Self {
             bar,
             quiet: json,
             paint: Paint::new(),
-        }
+        };
+        // Before the first step there is nothing to draw below the lines.
+        display.style("{msg}", "");
+        display
     }
 
     /// A line that stays.
@@ -85,7 +89,6 @@ impl Display {
             self.bar.set_style(style.progress_chars("━╸ "));
         }
         self.bar.set_message(what.to_owned());
-        self.bar.enable_steady_tick(FRAME);
     }
 
     pub(super) fn count(&self, position: usize) {
