@@ -155,3 +155,27 @@ fn a_newcomer_during_the_drain_waits_for_the_next_process() {
     world.report();
     assert!(newcomer.is_still());
 }
+
+#[test]
+fn a_successor_outwaits_its_predecessor_so_that_nobody_is_killed_with_it() {
+    let world = World::start();
+    let (mut client, mut backend) = world.pair();
+    let old = world.batond.hand_over();
+    let new = world.batond.main();
+    new.signal(Signal::TERM);
+    // It has nothing left to do, and still asks for time.
+    world
+        .batond
+        .notifications
+        .wait_for("the successor's patience", |heard| {
+            let mut all = heard.all.iter();
+            all.find(|one| one.value("STOPPING") == Some("1"))?;
+            let more = all.filter(|one| {
+                one.sender == new.pid() && one.value("EXTEND_TIMEOUT_USEC").is_some()
+            });
+            (more.count() >= 3).then_some(())
+        });
+    leave(&mut client, &mut backend);
+    old.wait_gone();
+    new.wait_gone();
+}
