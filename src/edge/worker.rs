@@ -105,7 +105,7 @@ impl Worker {
         let before = self.shared.clients.fetch_add(1, Relaxed);
         let limit = self.shared.limits.load().clients;
         if before < limit {
-            if before < limit / 10 * 9 && self.shared.full.load(Relaxed) {
+            if before * 10 < limit * 9 && self.shared.full.load(Relaxed) {
                 self.shared.full.store(false, Relaxed);
             }
             return Some(slot);
