@@ -153,6 +153,16 @@ pub enum BackendAddress {
     Unix(PathBuf),
 }
 
+/// As the configuration has it.
+impl fmt::Display for BackendAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => out.write_str(address),
+            Self::Unix(path) => write!(out, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// How a planned restart treats the clients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Restart {

@@ -61,6 +61,10 @@ message_ids! {
     CONFIGURATION_REFUSED = "a4b776c520ce4b8eafa6ee6394a429ea";
     /// Another configuration is in use.
     RELOADED = "ad603f6040f543738a1d0dda24a72265";
+    /// Something is wrong until somebody does something about it.
+    PROBLEM_RAISED = "ee691f906ada442e905cad4d62e19a0f";
+    /// It is wrong no longer.
+    PROBLEM_CLEARED = "6f419d7c95b04762a357c08e0fc93001";
     /// A TLS handshake did not come about.
     TLS_HANDSHAKE_FAILED = "fe4e14803d2a49768a0e86703489e778";
 }
@@ -77,7 +81,7 @@ pub const fn is_own_field(name: &str) -> bool {
 /// The names of fields begin with `baton_`; the journal shows them in upper case. In use are
 /// `baton_service`, `baton_listener`, `baton_address`, `baton_backend`, `baton_client` (its
 /// address), `baton_clients` (how many), `baton_close_code`, `baton_reason`, `baton_error`,
-/// `baton_pid`: take one of them where it fits.
+/// `baton_pid`, `baton_problem`, `baton_subject`: take one of them where it fits.
 ///
 /// ```
 /// use batond::control::message_id;

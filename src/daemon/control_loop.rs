@@ -1,6 +1,7 @@
 //! The control loop: whatever happens becomes an event of the lifecycle, and what that answers is
 //! carried out.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -9,10 +10,11 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::life::{BUS_DEADLINE, Daemon};
-use crate::control::command::{Answer, Command, Refusal};
+use crate::control::command::{Answer, Command, Refusal, Request};
+use crate::control::jobs::{JobId, JobKind, Report};
 use crate::control::signals::Signal;
 use crate::edge::Departure;
-use crate::restart::handoff::{HandoffError, Predecessor, Progress, Successor};
+use crate::restart::handoff::{Departing, HandoffError, Predecessor, Progress, Successor};
 use crate::restart::lifecycle::{Action, Event, Phase};
 
 /// How often the state is looked at for `STATUS=` and for progress reports.
@@ -51,20 +53,26 @@ impl Daemon {
                     Signal::HandOff => Event::HandOff,
                     Signal::Reload => Event::Reload,
                 }),
-                Some(request) = self.inbox.requests.recv() => {
-                    answer = Some(request.answer);
-                    Some(match request.command {
-                        Command::Reload => Event::Reload,
-                        Command::Upgrade => Event::HandOff,
+                Some(request) = self.inbox.requests.recv() => match request {
+                    Request::Do { command, answer: begun } => {
+                        answer = Some(begun);
+                        Some(event_of(command))
+                    }
+                    Request::Clients { service, limit, answer } => {
+                        self.answer_clients(service, limit, answer);
+                        None
+                    }
+                },
+                result = done(&mut preparing) => {
+                    self.advance_upgrade("handing over");
+                    Some(match self.commit(result).await {
+                        Ok(()) => Event::SuccessorServes,
+                        Err(reason) => {
+                            failure = reason;
+                            Event::SuccessorFailed
+                        }
                     })
                 }
-                result = done(&mut preparing) => Some(match self.commit(result).await {
-                    Ok(()) => Event::SuccessorServes,
-                    Err(reason) => {
-                        failure = reason;
-                        Event::SuccessorFailed
-                    }
-                }),
                 () = done(&mut draining) => Some(Event::Drained),
                 progress = next_progress(&mut predecessor) => {
                     self.note_predecessor(progress, &mut predecessor);
@@ -100,34 +108,41 @@ impl Daemon {
                 Action::Nothing => {}
                 Action::Refuse => {
                     tracing::warn!("{UNDER_WAY}");
-                    tell(answer, Err(Refusal::Busy(UNDER_WAY.to_owned())));
+                    if let Some(answer) = answer {
+                        // Who has gone away meanwhile finds it in the log.
+                        let _ = answer.send(Err(Refusal::Busy(UNDER_WAY.to_owned())));
+                    }
                 }
                 Action::Reload => {
+                    let job = self.begin(JobKind::Reload, "reading the configuration", answer);
                     let outcome = self.reload().await;
-                    self.show();
-                    tell(answer, outcome.map_err(Refusal::ConfigurationRefused));
+                    self.end(job, outcome.map_err(Refusal::ConfigurationRefused));
                 }
                 Action::StartSuccessor => {
-                    self.upgrading = answer;
+                    let job = self.begin(JobKind::Upgrade, "starting the successor", answer);
+                    self.upgrading = Some(job);
                     preparing = Some(self.prepare());
                 }
                 Action::CarryOn => {
                     preparing = None;
-                    let outcome = Err(Refusal::HandoffFailed(failure));
-                    tell(self.upgrading.take(), outcome);
+                    self.end_upgrade(Err(Refusal::HandoffFailed(failure)));
                 }
                 Action::HandOver => {
                     draining = Some(self.drain(Departure::Restart, true, None));
                     if let Some(bus) = &mut self.bus {
                         bus.let_name_go(BUS_DEADLINE).await;
                     }
-                    tell(self.upgrading.take(), Ok(()));
+                    let successor = self.departing.as_ref().map(Departing::pid);
+                    self.end_upgrade(Ok(match successor {
+                        Some(pid) => format!("process {} serves", pid.as_raw_nonzero()),
+                        None => "the successor serves".to_owned(),
+                    }));
                 }
                 Action::AbandonAndStop | Action::Stop => {
                     // Dropping the future ends the successor.
                     preparing = None;
                     let outcome = Refusal::HandoffFailed("the process was asked to end".to_owned());
-                    tell(self.upgrading.take(), Err(outcome));
+                    self.end_upgrade(Err(outcome));
                     self.departure = self.stop().await;
                     draining = Some(self.drain(self.departure, false, None));
                 }
@@ -143,11 +158,42 @@ impl Daemon {
     }
 }
 
-/// Tells whoever waits for the outcome, if anybody does.
-fn tell(answer: Option<Answer>, outcome: Result<(), Refusal>) {
-    if let Some(answer) = answer {
-        // Who has gone away meanwhile finds it in the log.
-        let _ = answer.send(outcome);
+impl Daemon {
+    /// A job begins, and whoever asked for it gets its number.
+    fn begin(&mut self, kind: JobKind, state: &'static str, answer: Option<Answer>) -> JobId {
+        let job = self.jobs.start(kind, None, state);
+        self.show();
+        if let Some(answer) = answer {
+            // Who has gone away meanwhile finds it in the log.
+            let _ = answer.send(Ok(job));
+        }
+        job
+    }
+
+    fn end(&mut self, job: JobId, outcome: Result<String, Refusal>) {
+        self.jobs.end(job, outcome, Report::new());
+        self.show();
+    }
+
+    /// Half of it is done: the successor is ready.
+    fn advance_upgrade(&mut self, state: &'static str) {
+        if let Some(job) = self.upgrading {
+            self.jobs.advance(job, state, 50, BTreeMap::new());
+            self.show();
+        }
+    }
+
+    fn end_upgrade(&mut self, outcome: Result<String, Refusal>) {
+        if let Some(job) = self.upgrading.take() {
+            self.end(job, outcome);
+        }
+    }
+}
+
+fn event_of(command: Command) -> Event {
+    match command {
+        Command::Reload => Event::Reload,
+        Command::Upgrade => Event::HandOff,
     }
 }
 

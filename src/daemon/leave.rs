@@ -161,8 +161,8 @@ impl Daemon {
                 self.clients_at_start
             ),
         };
-        match &self.reload_failure {
-            Some(reason) if self.phase.accepts() => format!("reload failed: {reason}; {status}"),
+        match self.problems.summary() {
+            Some(problems) if self.phase.accepts() => format!("{problems}; {status}"),
             _ => status,
         }
     }

@@ -13,13 +13,18 @@ use super::args::RunArgs;
 use super::inherited::{self, Inherited};
 use super::leave::ASK_DEADLINE;
 use super::setup::{self, Loaded, StartError};
+use super::shown::Shown;
 use crate::certificate::ticket::TicketKeys;
-use crate::control::command::{self, Answer, Inbox, Outlet, Snapshot};
+use crate::control::command::{self, Inbox, Outlet};
 use crate::control::dbus::Bus;
+use crate::control::jobs::{JobId, Jobs};
+use crate::control::journal::Log;
 use crate::control::message_id;
 use crate::control::notify::Notifier;
+use crate::control::problem::Problems;
 use crate::control::signals::Signals;
 use crate::control::systemd1::Systemd;
+use crate::control::view::View;
 use crate::edge::listener::Listener;
 use crate::edge::route::Routes;
 use crate::edge::{Departure, Door, Edge};
@@ -36,12 +41,18 @@ const RECEIVE_DEADLINE: Duration = Duration::from_secs(30);
 /// How long the bus may hold anything up that clients wait for.
 pub(super) const BUS_DEADLINE: Duration = Duration::from_secs(1);
 
+/// The ways in which the process reaches those around it from its first moment on.
+pub(super) struct Ways {
+    pub(super) notifier: Notifier,
+    pub(super) log: Log,
+}
+
 /// Runs the daemon until it has nothing left to do.
 pub(super) fn live(
     args: RunArgs,
     arguments: Vec<OsString>,
     inherited: Inherited,
-    notifier: Notifier,
+    ways: Ways,
 ) -> Result<(), StartError> {
     let channel = match args.successor.map(inherited::take_channel) {
         None => None,
@@ -55,14 +66,14 @@ pub(super) fn live(
             doing: "start the control loop",
             source,
         })?;
-    runtime.block_on(run(args, arguments, inherited, notifier, channel))
+    runtime.block_on(run(args, arguments, inherited, ways, channel))
 }
 
 async fn run(
     args: RunArgs,
     arguments: Vec<OsString>,
     inherited: Inherited,
-    notifier: Notifier,
+    ways: Ways,
     channel: Option<OwnedFd>,
 ) -> Result<(), StartError> {
     event!(
@@ -74,7 +85,7 @@ async fn run(
     );
     let Some(channel) = channel else {
         let restored = fdstore::restore(inherited.sockets);
-        let daemon = Daemon::open(args, arguments, restored, notifier).await?;
+        let daemon = Daemon::open(args, arguments, restored, ways).await?;
         return daemon.serve(None).await;
     };
     let (mut predecessor, handed) = handoff::receive(channel, RECEIVE_DEADLINE)
@@ -88,7 +99,7 @@ async fn run(
             State::default()
         }),
     };
-    match Daemon::open(args, arguments, restored, notifier).await {
+    match Daemon::open(args, arguments, restored, ways).await {
         Err(error) => {
             predecessor.failed(&error.to_string()).await;
             Err(error)
@@ -135,13 +146,15 @@ pub(super) struct Daemon {
     pub(super) departure: Departure,
     /// Counts the configurations that were put into use.
     pub(super) generation: u64,
-    /// Why the last reload failed, on one line, until one succeeds.
-    pub(super) reload_failure: Option<String>,
+    pub(super) problems: Problems,
+    pub(super) jobs: Jobs,
+    pub(super) shown: Shown,
+    log: Log,
     pub(super) inbox: Inbox,
     outlet: Outlet,
     pub(super) bus: Option<Bus>,
-    /// Who waits for the handoff that is under way.
-    pub(super) upgrading: Option<Answer>,
+    /// The job of the handoff that is under way.
+    pub(super) upgrading: Option<JobId>,
 }
 
 impl Daemon {
@@ -149,20 +162,27 @@ impl Daemon {
         args: RunArgs,
         arguments: Vec<OsString>,
         restored: Restored,
-        notifier: Notifier,
+        ways: Ways,
     ) -> Result<Self, StartError> {
         let Restored {
             from_units,
             stored,
             state,
         } = restored;
+        let Ways { notifier, log } = ways;
         let system = |doing| move |source| StartError::System { doing, source };
         let tickets = TicketKeys::take_over(&state.ticket_keys)
             .map_err(|source| StartError::Tickets { source })?;
         let tickets = Arc::new(tickets);
-        let Loaded { config, doors } = setup::load(&args.config, &tickets)?;
+        let loaded = setup::load(&args.config, &tickets)?;
+        let Loaded {
+            config,
+            doors,
+            pairs,
+        } = loaded;
         setup::raise_descriptor_limit(config.limits.clients);
         let (listeners, gone) = setup::listeners(&config, from_units, stored)?;
+        let shown = Shown::of(&config, &pairs, &listeners);
         let signals = Signals::new().map_err(system("take over the signals"))?;
         let program = setup::program().map_err(system("find the own program"))?;
         let routes = Routes::new(&config.services);
@@ -177,11 +197,7 @@ impl Daemon {
             }
             Err(_) => None,
         };
-        let (inbox, outlet) = command::channel(Snapshot {
-            phase: Phase::Serving,
-            generation: 1,
-            clients: 0,
-        });
+        let (inbox, outlet) = command::channel(View::new(Phase::Serving));
         Ok(Self {
             args,
             arguments,
@@ -203,7 +219,10 @@ impl Daemon {
             before_drain: DrainReport::default(),
             departure: Departure::Restart,
             generation: 1,
-            reload_failure: None,
+            problems: Problems::default(),
+            jobs: Jobs::default(),
+            shown,
+            log,
             inbox,
             outlet,
             bus: None,
@@ -227,7 +246,9 @@ impl Daemon {
     ) -> Result<(), StartError> {
         self.accept().await?;
         // Before the predecessor lets the name go, and before anybody is told that all is ready.
-        let mut bus = Bus::join(self.args.bus.clone(), self.outlet.clone());
+        self.show();
+        let (address, outlet) = (self.args.bus.clone(), self.outlet.clone());
+        let mut bus = Bus::join(address, outlet, self.log.clone());
         bus.tried(BUS_DEADLINE).await;
         self.bus = Some(bus);
         let mut reports = None;
@@ -267,20 +288,6 @@ impl Daemon {
             bus.leave().await;
         }
         Ok(())
-    }
-
-    /// What is to be seen from outside is brought up to date.
-    pub(super) fn show(&self) {
-        let now = Snapshot {
-            phase: self.phase,
-            generation: self.generation,
-            clients: self.edge.clients() as u64,
-        };
-        self.inbox.snapshot.send_if_modified(|shown| {
-            let changed = *shown != now;
-            *shown = now;
-            changed
-        });
     }
 
     /// Stores what the next process is to have. systemd listens to the main process only: after

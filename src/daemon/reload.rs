@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::life::Daemon;
 use super::setup::{self, Loaded, StartError};
+use super::shown::Shown;
 use crate::certificate::ticket::TicketKeys;
 use crate::control::message_id;
+use crate::control::problem::{self, Problem, Severity};
 use crate::edge::listener::{self, Cookie, Listener, Origin, PassedSocket};
 use crate::edge::{Announcement, Departure};
 use crate::event;
@@ -27,14 +30,16 @@ const READ_DEADLINE: Duration = Duration::from_secs(8);
 impl Daemon {
     /// Puts the configuration that is on disk now into use.
     ///
+    /// Says so in a few words.
+    ///
     /// # Errors
     /// What is wrong with it, in words for the operator. Nothing has changed then.
-    pub(super) async fn reload(&mut self) -> Result<(), String> {
+    pub(super) async fn reload(&mut self) -> Result<String, String> {
         self.notifier.reloading();
         let outcome = match self.try_reload().await {
             Ok(()) => {
                 self.generation += 1;
-                self.reload_failure = None;
+                self.problems.clear(problem::RELOAD_FAILED, "");
                 event!(
                     INFO,
                     message_id::RELOADED,
@@ -42,15 +47,24 @@ impl Daemon {
                     "reloaded: configuration {} is in use",
                     self.generation
                 );
-                Ok(())
+                Ok(format!("configuration {} is in use", self.generation))
             }
             Err(error) => {
-                self.reload_failure = Some(error.summary());
                 event!(
                     ERROR,
                     message_id::CONFIGURATION_REFUSED,
                     "reload failed, the old configuration stays in use: {error}"
                 );
+                self.problems.raise(Problem {
+                    name: problem::RELOAD_FAILED,
+                    subject: String::new(),
+                    severity: Severity::Warning,
+                    what: format!("reload failed: {}", error.summary()),
+                    remedy: "correct the configuration (`batond check` finds every mistake), then \
+                             `systemctl reload batond`"
+                        .to_owned(),
+                    since: Timestamp::now(),
+                });
                 Err(error.to_string())
             }
         };
@@ -60,7 +74,12 @@ impl Daemon {
     }
 
     async fn try_reload(&mut self) -> Result<(), StartError> {
-        let Loaded { config, doors } = read(self.args.config.clone(), &self.tickets).await?;
+        let loaded = read(self.args.config.clone(), &self.tickets).await?;
+        let Loaded {
+            config,
+            doors,
+            pairs,
+        } = loaded;
         let system = |doing| move |source| StartError::System { doing, source };
         let current = self
             .listeners
@@ -81,6 +100,7 @@ impl Daemon {
         let new = |one: &&Listener| one.origin() == Origin::Bound;
         setup::tell(listeners.iter().filter(new));
         setup::raise_descriptor_limit(config.limits.clients);
+        self.shown = Shown::of(&config, &pairs, &listeners);
         if config.workers != self.edge.workers() {
             tracing::warn!(
                 "workers: {} are configured, {} go on running until the next start or upgrade",

@@ -10,6 +10,7 @@ use rustls::ServerConfig;
 
 use super::exit;
 use super::inherited::InheritedError;
+use super::shown::NamedPair;
 use crate::certificate::load::{self, LoadError};
 use crate::certificate::resolver::{Resolver, server_config};
 use crate::certificate::ticket::{NoRandomness, TicketKeys};
@@ -88,14 +89,21 @@ impl StartError {
 pub(super) struct Loaded {
     pub(super) config: Config,
     pub(super) doors: Vec<Door>,
+    /// The certificates that the doors use.
+    pub(super) pairs: Vec<NamedPair>,
 }
 
 /// Reads the configuration at a path, what is laid over it, and the certificates.
 pub(super) fn load(path: &Path, tickets: &Arc<TicketKeys>) -> Result<Loaded, StartError> {
     let source = Source::from_process(Some(path.to_owned()));
     let config = config::load(&source).map_err(|problems| StartError::Config { problems })?;
-    let doors = doors(&config, tickets)?;
-    Ok(Loaded { config, doors })
+    let mut pairs = Vec::new();
+    let doors = doors(&config, tickets, &mut pairs)?;
+    Ok(Loaded {
+        config,
+        doors,
+        pairs,
+    })
 }
 
 /// Each listener with what its connections have in common. A socket unit may pass several
@@ -109,14 +117,18 @@ pub(super) fn pairs<'a>(doors: &[Door], listeners: &'a [Listener]) -> Vec<(Door,
 }
 
 /// What every connection of each listener has in common, in the order of the configuration.
-fn doors(config: &Config, tickets: &Arc<TicketKeys>) -> Result<Vec<Door>, StartError> {
+fn doors(
+    config: &Config,
+    tickets: &Arc<TicketKeys>,
+    pairs: &mut Vec<NamedPair>,
+) -> Result<Vec<Door>, StartError> {
     config
         .listeners
         .iter()
         .map(|listener| {
             Ok(Door {
                 name: listener.name.clone(),
-                tls: tls(config, listener, tickets)?,
+                tls: tls(config, listener, tickets, pairs)?,
                 trusted: listener.trusted.clone(),
             })
         })
@@ -127,6 +139,7 @@ fn tls(
     config: &Config,
     listener: &ListenerConfig,
     tickets: &Arc<TicketKeys>,
+    pairs: &mut Vec<NamedPair>,
 ) -> Result<Option<Arc<ServerConfig>>, StartError> {
     let mut certificates = Vec::new();
     for name in &listener.certificates {
@@ -137,6 +150,7 @@ fn tls(
             name: name.clone(),
             source,
         })?;
+        pairs.push((name.clone(), Arc::clone(&pair)));
         certificates.push((pair, one.names.clone()));
     }
     match Resolver::new(&certificates) {

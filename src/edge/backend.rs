@@ -45,10 +45,7 @@ impl Drop for Occupied {
 
 impl fmt::Display for Backend {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.address {
-            BackendAddress::Tcp(address) => out.write_str(address),
-            BackendAddress::Unix(path) => write!(out, "unix:{}", path.display()),
-        }
+        self.address.fmt(out)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use slab::Slab;
 use tokio::time::Instant;
 
@@ -32,6 +33,8 @@ pub struct Client {
     pub peer: Option<IpAddr>,
     /// The listening socket that it came through.
     pub(super) socket: Cookie,
+    /// When it was led to its backend.
+    pub(super) since: Timestamp,
     service: Arc<Service>,
     order: Cell<Option<Box<Order>>>,
     waker: RefCell<Option<Waker>>,
@@ -43,6 +46,7 @@ impl Client {
         Self {
             peer,
             socket,
+            since: Timestamp::now(),
             service,
             order: Cell::new(None),
             waker: RefCell::new(None),

@@ -7,6 +7,7 @@
 
 mod acceptor;
 mod backend;
+mod census;
 mod chunk;
 pub mod clients;
 pub mod close;
@@ -26,5 +27,6 @@ mod worker;
 mod workers;
 
 pub use acceptor::Door;
+pub use census::{Connected, Count};
 pub use drain::{Announcement, Departure};
 pub use workers::{Edge, Prepared};

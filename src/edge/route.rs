@@ -1,6 +1,7 @@
 //! Which service a request belongs to: the most exact host first, then the longest path.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use super::backend::Backend;
 use crate::config::{BackendConfig, HostPattern, Restart, ServiceConfig};
@@ -14,6 +15,8 @@ pub struct Service {
     pub restart: Restart,
     /// What serves it; at least one.
     pub backends: Vec<Arc<Backend>>,
+    /// Clients with a WebSocket now, whatever the configuration was when they came.
+    pub(super) clients: Arc<AtomicUsize>,
     listeners: Vec<String>,
     hosts: Vec<HostPattern>,
     paths: Vec<String>,
@@ -35,6 +38,7 @@ impl Service {
                 .iter()
                 .map(|one| known(one).unwrap_or_else(|| Arc::new(Backend::new(one))))
                 .collect(),
+            clients: before.map(|one| Arc::clone(&one.clients)).unwrap_or_default(),
             listeners: config.listeners.clone(),
             hosts: config.hosts.clone(),
             paths: config.paths.clone(),

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::acceptor::{Door, Post, accept};
+use super::census::Count;
 use super::clients::{Client, Clients};
 use super::counters::Counters;
 use super::drain;
@@ -166,6 +167,7 @@ impl Worker {
             client.tell(announcement.order(client, &self.shared.announced));
         }
         self.shared.websockets.fetch_add(1, Relaxed);
+        client.service().clients.fetch_add(1, Relaxed);
         self.clients.insert(Rc::clone(client))
     }
 
@@ -179,6 +181,7 @@ impl Worker {
     pub(super) fn left(&self, key: usize, client: &Client, ending: &Ending) {
         self.clients.remove(key);
         self.shared.websockets.fetch_sub(1, Relaxed);
+        client.service().clients.fetch_sub(1, Relaxed);
         self.shared.counters.add(ending);
         let service = &client.service().name;
         for (side, violation) in [
@@ -246,6 +249,9 @@ impl Worker {
                         let _ = done.send(());
                     });
                 }
+                Command::Count(service, limit, done) => {
+                    let _ = done.send(Count::of(&self.clients, service.as_deref(), limit));
+                }
                 Command::Ping(done) => {
                     let _ = done.send(());
                 }
@@ -274,5 +280,6 @@ pub(super) enum Command {
     Close(Vec<Cookie>, drain::Announcement),
     StopAccepting(oneshot::Sender<()>),
     Drain(drain::Announcement, oneshot::Sender<()>),
+    Count(Option<String>, usize, oneshot::Sender<Count>),
     Ping(oneshot::Sender<()>),
 }

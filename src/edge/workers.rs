@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 
 use super::acceptor::Door;
+use super::census::Count;
 use super::counters::Counters;
 use super::drain;
 use super::handshakes::Handshakes;
@@ -144,6 +145,33 @@ impl Edge {
     /// Clients with a WebSocket now, over all workers.
     pub fn clients(&self) -> usize {
         self.shared.websockets.load(Relaxed)
+    }
+
+    /// Clients of one service with a WebSocket now; 0, if there is no such service.
+    pub fn clients_of(&self, service: &str) -> usize {
+        let routes = self.shared.routes.load();
+        let found = routes.services().find(|one| one.name == service);
+        found.map_or(0, |one| one.clients.load(Relaxed))
+    }
+
+    /// Who has a WebSocket now, of one service or of all: all are counted, and those who came
+    /// first are listed, at most `limit`.
+    pub async fn count(&self, service: Option<&str>, limit: usize) -> Count {
+        let mut answers = Vec::new();
+        for worker in &self.workers {
+            let (done, answer) = oneshot::channel();
+            let count = Command::Count(service.map(str::to_owned), limit, done);
+            if worker.send(count).await.is_ok() {
+                answers.push(answer);
+            }
+        }
+        let mut all = Count::default();
+        for answer in answers {
+            if let Ok(count) = answer.await {
+                all.join(count, limit);
+            }
+        }
+        all
     }
 
     /// What happened since the process began.

@@ -19,8 +19,12 @@ pub enum Error {
     Busy(String),
     /// The caller may not ask for this.
     NotAuthorized(String),
+    /// There is nothing of this name or number.
+    NotFound(String),
     /// An option that this version does not know.
     UnknownOption(String),
+    /// A value that makes no sense here.
+    InvalidValue(String),
 }
 
 impl From<Refusal> for Error {

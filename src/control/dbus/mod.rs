@@ -6,7 +6,13 @@
 
 mod access;
 mod error;
+mod log_control;
 mod manager;
+mod object;
+mod parts;
+mod path;
+mod polkit;
+mod stand;
 
 use std::time::Duration;
 
@@ -17,9 +23,10 @@ use zbus::fdo::RequestNameFlags;
 use zbus::{Connection, connection};
 
 pub use error::Error;
-use manager::Manager;
+use stand::Stand;
 
 use super::command::Outlet;
+use super::journal::Log;
 
 /// The well-known name.
 pub const NAME: &str = "org.batond.Baton1";
@@ -70,12 +77,13 @@ pub struct Bus {
 impl Bus {
     /// Connects to the bus at an address (none: the system bus) and asks for the name, now and
     /// whenever the connection is lost. To be called within a tokio runtime.
-    pub fn join(address: Option<String>, outlet: Outlet) -> Self {
+    pub fn join(address: Option<String>, outlet: Outlet, log: Log) -> Self {
         let (wish, wished) = watch::channel(Wish::HaveName);
         let (standing, stands) = watch::channel(Standing::Trying);
         let attendant = Attendant {
             address,
             outlet,
+            log,
             wish: wished,
             standing,
             complained: false,
@@ -112,6 +120,7 @@ impl Bus {
 struct Attendant {
     address: Option<String>,
     outlet: Outlet,
+    log: Log,
     wish: watch::Receiver<Wish>,
     standing: watch::Sender<Standing>,
     complained: bool,
@@ -122,14 +131,14 @@ impl Attendant {
         let mut pause = PAUSE;
         while !self.is_over() {
             match timeout(CONNECT_TIMEOUT, self.connect()).await {
-                Ok(Ok(connection)) => {
+                Ok(Ok(stand)) => {
                     self.note_tried();
                     if self.complained {
                         tracing::info!("on the bus again as {NAME}");
                         self.complained = false;
                     }
                     pause = PAUSE;
-                    self.attend(connection).await;
+                    self.attend(stand).await;
                     if self.is_over() {
                         return;
                     }
@@ -151,52 +160,49 @@ impl Attendant {
         *self.wish.borrow() == Wish::End || self.wish.has_changed().is_err()
     }
 
-    async fn connect(&self) -> zbus::Result<Connection> {
+    async fn connect(&self) -> zbus::Result<Stand> {
         let builder = match &self.address {
             Some(address) => connection::Builder::address(address.as_str()),
             None => connection::Builder::system(),
         };
-        let manager = Manager::new(self.outlet.clone());
-        let connection = builder.serve_at(PATH, manager).build().await?;
+        let connection = builder.build().await?;
+        let stand = Stand::build(connection, &self.outlet, self.log.clone()).await?;
         if *self.wish.borrow() == Wish::HaveName {
-            connection
+            stand
+                .bus()
                 .request_name_with_flags(NAME, RequestNameFlags::empty())
                 .await?;
         }
-        Ok(connection)
+        Ok(stand)
     }
 
     /// Until the connection is lost or not wanted any more.
-    async fn attend(&mut self, connection: Connection) {
-        self.outlet.snapshot.mark_changed();
-        let mut shown = *self.outlet.snapshot.borrow();
+    async fn attend(&mut self, mut stand: Stand) {
+        let connection = stand.bus().clone();
         loop {
+            // First what there is to see: who waits for the end of a job gets it, also from a
+            // process that has nothing left to do.
+            let now = self.outlet.view.borrow_and_update().clone();
+            if let Err(error) = stand.show(now).await {
+                tracing::debug!("cannot signal a change: {error}");
+            }
             let wish = *self.wish.borrow_and_update();
             match wish {
                 Wish::HaveName => {}
                 Wish::LetNameGo => self.let_name_go(&connection).await,
-                Wish::End => {
-                    let _ = timeout(LAST_WORDS, connection.graceful_shutdown()).await;
-                    return;
-                }
+                Wish::End => break,
             }
             tokio::select! {
                 () = connection.closed() => return,
                 changed = self.wish.changed() => if changed.is_err() { return },
-                changed = self.outlet.snapshot.changed() => {
-                    if changed.is_err() {
-                        // The control loop has ended; what it wishes is still to come.
-                        let _ = self.wish.changed().await;
-                        continue;
-                    }
-                    let now = *self.outlet.snapshot.borrow_and_update();
-                    if let Err(error) = manager::show(&connection, &shown, &now).await {
-                        tracing::debug!("cannot signal a change of a property: {error}");
-                    }
-                    shown = now;
+                changed = self.outlet.view.changed() => if changed.is_err() {
+                    // The control loop has ended; what it wishes is still to come.
+                    let _ = self.wish.changed().await;
                 }
             }
         }
+        drop(stand);
+        let _ = timeout(LAST_WORDS, connection.graceful_shutdown()).await;
     }
 
     async fn let_name_go(&self, connection: &Connection) {
