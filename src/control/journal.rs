@@ -62,7 +62,11 @@ impl Log {
     /// Where the log goes: `journal`, or `console` for stderr
     /// (org.freedesktop.LogControl1(5)).
     pub fn target(&self) -> &'static str {
-        if self.to_journal { "journal" } else { "console" }
+        if self.to_journal {
+            "journal"
+        } else {
+            "console"
+        }
     }
 }
 

@@ -70,7 +70,10 @@ impl Problems {
     /// keeps its beginning and gets the new words.
     pub fn raise(&mut self, mut problem: Problem) {
         let known = self.take(problem.name, &problem.subject);
-        if known.as_ref().is_none_or(|one| one.severity < problem.severity) {
+        if known
+            .as_ref()
+            .is_none_or(|one| one.severity < problem.severity)
+        {
             tell(&problem);
         }
         if let Some(known) = known {

@@ -10,9 +10,7 @@ use tokio::sync::oneshot;
 use super::life::Daemon;
 use crate::certificate::leaf::Leaf;
 use crate::config::{Config, ServiceConfig};
-use crate::control::view::{
-    Census, CertificateView, ClientView, ListenerView, ServiceView, View,
-};
+use crate::control::view::{Census, CertificateView, ClientView, ListenerView, ServiceView, View};
 use crate::edge::Connected;
 use crate::edge::listener::{Cookie, Listener};
 
@@ -55,9 +53,8 @@ fn certificates(config: &Config, pairs: &[NamedPair]) -> Arc<[Arc<CertificateVie
     let view = |one: &crate::config::CertificateConfig| {
         let (_, pair) = pairs.iter().find(|(name, _)| *name == one.name)?;
         let leaf = Leaf::of(pair)?;
-        let serves = |listener: &&crate::config::ListenerConfig| {
-            listener.certificates.contains(&one.name)
-        };
+        let serves =
+            |listener: &&crate::config::ListenerConfig| listener.certificates.contains(&one.name);
         let listeners = config.listeners.iter().filter(serves);
         Some(Arc::new(CertificateView {
             name: one.name.clone(),

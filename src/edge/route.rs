@@ -38,7 +38,9 @@ impl Service {
                 .iter()
                 .map(|one| known(one).unwrap_or_else(|| Arc::new(Backend::new(one))))
                 .collect(),
-            clients: before.map(|one| Arc::clone(&one.clients)).unwrap_or_default(),
+            clients: before
+                .map(|one| Arc::clone(&one.clients))
+                .unwrap_or_default(),
             listeners: config.listeners.clone(),
             hosts: config.hosts.clone(),
             paths: config.paths.clone(),

@@ -29,7 +29,7 @@ fn changes_nothing(bad: impl Fn(&str) -> String, reason: &str) {
         .wait_for("a second READY", |heard| {
             let ready = |one: &&std::sync::Arc<crate::support::notify::Notification>| {
                 let status = one.value("STATUS").unwrap_or_default();
-                one.value("READY").is_some() && status.starts_with("reload failed: ")
+                one.value("READY").is_some() && status.starts_with("1 problem: reload failed: ")
             };
             (heard.all.iter().filter(ready).count() == 2).then_some(())
         });

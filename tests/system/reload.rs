@@ -40,7 +40,7 @@ fn a_reload_puts_a_good_configuration_into_use_and_refuses_a_bad_one(machine: &M
     assert!(!reload.status.success());
     is_up();
     let status = machine.property("batond", "StatusText");
-    assert!(status.starts_with("reload failed: "), "{status}");
+    assert!(status.starts_with("1 problem: reload failed: "), "{status}");
     assert!(status.contains("listener.own.addres"), "{status}");
     let journal = machine.check(&["journalctl", "--unit", "batond", "--output=cat"]);
     // As batond logs it, and as batonctl tells systemd's caller.

@@ -207,7 +207,12 @@ impl Manager {
         let row = |one: crate::control::view::ClientView| {
             let address = one.address.map(|address| address.to_string());
             let since = microseconds(one.since);
-            (one.service, one.listener, address.unwrap_or_default(), since)
+            (
+                one.service,
+                one.listener,
+                address.unwrap_or_default(),
+                since,
+            )
         };
         Ok((census.total, census.clients.into_iter().map(row).collect()))
     }

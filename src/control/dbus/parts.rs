@@ -60,7 +60,12 @@ impl Service {
         let part = self.0.load();
         let backends = part.config.backends.iter();
         backends
-            .map(|one| (one.address.to_string(), one.unit.clone().unwrap_or_default()))
+            .map(|one| {
+                (
+                    one.address.to_string(),
+                    one.unit.clone().unwrap_or_default(),
+                )
+            })
             .collect()
     }
 

@@ -137,7 +137,10 @@ async fn tell_problems(
     now: &[Problem],
 ) -> zbus::Result<()> {
     let same = |a: &Problem, b: &Problem| a.name == b.name && a.subject == b.subject;
-    for gone in before.iter().filter(|one| !now.iter().any(|new| same(one, new))) {
+    for gone in before
+        .iter()
+        .filter(|one| !now.iter().any(|new| same(one, new)))
+    {
         Manager::problem_cleared(emitter, gone.name, &gone.subject).await?;
     }
     let known = |new: &&Problem| {
