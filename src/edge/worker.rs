@@ -3,9 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
@@ -14,10 +16,12 @@ use tokio::task::JoinHandle;
 use super::acceptor::{Door, Post, accept};
 use super::clients::{Client, Clients};
 use super::counters::Counters;
+use super::departures::{self, Selection, Wave};
 use super::drain;
 use super::listener::{Cookie, ListeningSocket};
+use super::loss::Loss;
 use super::relay::Ending;
-use super::route::Routes;
+use super::route::{Routes, Service};
 use crate::config::Limits;
 use crate::control::message_id;
 use crate::event;
@@ -34,7 +38,9 @@ pub(super) struct Shared {
     /// `limits.clients` has been reached, and it was said.
     full: AtomicBool,
     /// Numbers the announcements, so that each gets a retry delay of its own.
-    pub(super) announced: AtomicU64,
+    announced: AtomicU64,
+    /// Takes the questions about lost backends, once somebody answers them.
+    pub(super) losses: OnceLock<mpsc::Sender<Loss>>,
 }
 
 impl Shared {
@@ -47,7 +53,24 @@ impl Shared {
             websockets: AtomicUsize::new(0),
             full: AtomicBool::new(false),
             announced: AtomicU64::new(0),
+            losses: OnceLock::new(),
         }
+    }
+
+    /// The service as it is configured now; one that is not any more, as it was.
+    pub(super) fn current(&self, service: &Arc<Service>) -> Arc<Service> {
+        let routes = self.routes.load();
+        Arc::clone(routes.named(&service.name).unwrap_or(service))
+    }
+
+    /// One client's share of this span. The delays follow each other in golden-ratio steps, which
+    /// keeps any number of them evenly spread.
+    pub(super) fn retry_delay(&self, retry: Option<&RangeInclusive<Duration>>) -> Option<Duration> {
+        const GOLDEN: f64 = 0.618_033_988_749_894_9;
+        let retry = retry?;
+        let place = (self.announced.fetch_add(1, Relaxed) as f64 * GOLDEN).fract();
+        let span = retry.end().saturating_sub(*retry.start());
+        Some(*retry.start() + span.mul_f64(place))
     }
 }
 
@@ -163,9 +186,11 @@ impl Worker {
     pub(super) fn joined(&self, client: &Rc<Client>) -> usize {
         let (drain, closed) = (self.drain.borrow(), self.closed.borrow());
         if let Some(announcement) = drain.as_ref().or_else(|| closed.get(&client.socket)) {
-            client.tell(announcement.order(client, &self.shared.announced));
+            client.tell(announcement.order(client, &self.shared));
         }
         self.shared.websockets.fetch_add(1, Relaxed);
+        client.backend().joined();
+        client.service().tally().joined();
         self.clients.insert(Rc::clone(client))
     }
 
@@ -179,6 +204,8 @@ impl Worker {
     pub(super) fn left(&self, key: usize, client: &Client, ending: &Ending) {
         self.clients.remove(key);
         self.shared.websockets.fetch_sub(1, Relaxed);
+        client.backend().left();
+        client.service().tally().left(ending);
         self.shared.counters.add(ending);
         let service = &client.service().name;
         for (side, violation) in [
@@ -246,6 +273,10 @@ impl Worker {
                         let _ = done.send(());
                     });
                 }
+                Command::Depart(selection, waves) => {
+                    let departing = departures::depart(Rc::clone(&self), selection, waves);
+                    tokio::task::spawn_local(departing);
+                }
                 Command::Ping(done) => {
                     let _ = done.send(());
                 }
@@ -274,5 +305,6 @@ pub(super) enum Command {
     Close(Vec<Cookie>, drain::Announcement),
     StopAccepting(oneshot::Sender<()>),
     Drain(drain::Announcement, oneshot::Sender<()>),
+    Depart(Selection, mpsc::Receiver<Wave>),
     Ping(oneshot::Sender<()>),
 }

@@ -11,10 +11,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::acceptor::Door;
 use super::counters::Counters;
+use super::departures::{Departures, Selection};
 use super::drain;
 use super::handshakes::Handshakes;
 use super::listener::{Cookie, Listener};
-use super::route::Routes;
+use super::loss::{Loss, QUESTIONS};
+use super::route::{Routes, Service};
 use super::worker::{Batch, Command, Shared, Worker};
 use crate::config::{Limits, ServiceConfig};
 
@@ -113,6 +115,30 @@ impl Edge {
     pub async fn drain(&self, announcement: &drain::Announcement) {
         self.ask_all(|done| Command::Drain(announcement.clone(), done))
             .await;
+    }
+
+    /// Whom to tell to leave: the clients that this selects, as they are now.
+    pub async fn departures(&self, selection: &Selection) -> Departures {
+        let service = self.service(&selection.service);
+        Departures::begin(service, selection, &self.workers).await
+    }
+
+    /// The questions what it means that a backend is lost: whoever takes them is to answer each
+    /// within a second. As long as nobody has, and afterwards if they are dropped, a lost backend
+    /// is [gone](super::Fate::Gone). None: they have been taken.
+    pub fn losses(&self) -> Option<mpsc::Receiver<Loss>> {
+        let (questions, losses) = mpsc::channel(QUESTIONS);
+        self.shared.losses.set(questions).ok().map(|()| losses)
+    }
+
+    /// The service of this name, as it is configured now.
+    pub fn service(&self, name: &str) -> Option<Arc<Service>> {
+        self.shared.routes.load().named(name).cloned()
+    }
+
+    /// All services in the order of the configuration, as they are configured now.
+    pub fn services(&self) -> Vec<Arc<Service>> {
+        self.shared.routes.load().services().to_vec()
     }
 
     /// Resolves when every worker has answered: none hangs. False: one is dead.
