@@ -34,7 +34,7 @@ mod variables;
 pub use check::{CheckArgs, check_command};
 pub use checked::{
     Address, BackendAddress, BackendConfig, CertificateConfig, Config, HostPattern, Limits,
-    ListenerConfig, Restart, Roots, ServiceConfig, Spread, TrustedPeer,
+    ListenerConfig, Restart, Roots, ServiceConfig, Spread, TrustedPeer, with_delay,
 };
 pub use problem::{Problem, Problems};
 pub use source::Source;

@@ -39,6 +39,12 @@ message_ids! {
     FD_LIMIT_LOW = "7e28515fff9a4d3cb1deb40e3d2285a7";
     /// A backend's connections broke.
     BACKEND_LOST = "53868cd85668491db7e38f2ccdd9fe79";
+    /// No backend of a service can be reached; newcomers wait.
+    BACKENDS_AWAY = "12fffc19f1a142b1acd27db435043a8e";
+    /// A backend of the service can be reached again.
+    BACKENDS_BACK = "e2dc32dd597a4859baf280c8f54737aa";
+    /// `restart.max_held` newcomers wait for a service; more get 503.
+    HOLD_FULL = "0fe2ec61df4f4c7d80bc381bf6455a0c";
     /// A peer broke RFC 6455, for instance with a close code that may not be sent.
     PROTOCOL_VIOLATION = "c4e797812fed42d88b9f7033a6d743af";
     /// Clients begin to be told to leave.

@@ -25,8 +25,8 @@ use crate::event;
 /// queue meanwhile.
 const BREATHER: Duration = Duration::from_millis(50);
 
-/// A client that has vanished without a word holds its place for two minutes at most.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+/// A peer that has vanished without a word holds its place for two minutes at most.
+pub(super) const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
     .with_interval(Duration::from_secs(15))
     .with_retries(4);

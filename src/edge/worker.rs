@@ -3,9 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
@@ -15,10 +17,12 @@ use super::acceptor::{Door, Post, accept};
 use super::census::Count;
 use super::clients::{Client, Clients};
 use super::counters::Counters;
+use super::departures::{self, Selection, Wave};
 use super::drain;
 use super::listener::{Cookie, ListeningSocket};
+use super::loss::Loss;
 use super::relay::Ending;
-use super::route::Routes;
+use super::route::{Routes, Service};
 use crate::config::Limits;
 use crate::control::message_id;
 use crate::event;
@@ -35,7 +39,9 @@ pub(super) struct Shared {
     /// `limits.clients` has been reached, and it was said.
     full: AtomicBool,
     /// Numbers the announcements, so that each gets a retry delay of its own.
-    pub(super) announced: AtomicU64,
+    announced: AtomicU64,
+    /// Takes the questions about lost backends, once somebody answers them.
+    pub(super) losses: OnceLock<mpsc::Sender<Loss>>,
 }
 
 impl Shared {
@@ -48,7 +54,24 @@ impl Shared {
             websockets: AtomicUsize::new(0),
             full: AtomicBool::new(false),
             announced: AtomicU64::new(0),
+            losses: OnceLock::new(),
         }
+    }
+
+    /// The service as it is configured now; one that is not any more, as it was.
+    pub(super) fn current(&self, service: &Arc<Service>) -> Arc<Service> {
+        let routes = self.routes.load();
+        Arc::clone(routes.named(&service.name).unwrap_or(service))
+    }
+
+    /// One client's share of this span. The delays follow each other in golden-ratio steps, which
+    /// keeps any number of them evenly spread.
+    pub(super) fn retry_delay(&self, retry: Option<&RangeInclusive<Duration>>) -> Option<Duration> {
+        const GOLDEN: f64 = 0.618_033_988_749_894_9;
+        let retry = retry?;
+        let place = (self.announced.fetch_add(1, Relaxed) as f64 * GOLDEN).fract();
+        let span = retry.end().saturating_sub(*retry.start());
+        Some(*retry.start() + span.mul_f64(place))
     }
 }
 
@@ -164,10 +187,11 @@ impl Worker {
     pub(super) fn joined(&self, client: &Rc<Client>) -> usize {
         let (drain, closed) = (self.drain.borrow(), self.closed.borrow());
         if let Some(announcement) = drain.as_ref().or_else(|| closed.get(&client.socket)) {
-            client.tell(announcement.order(client, &self.shared.announced));
+            client.tell(announcement.order(client, &self.shared));
         }
         self.shared.websockets.fetch_add(1, Relaxed);
-        client.service().clients.fetch_add(1, Relaxed);
+        client.backend().joined();
+        client.service().tally().joined();
         self.clients.insert(Rc::clone(client))
     }
 
@@ -181,7 +205,8 @@ impl Worker {
     pub(super) fn left(&self, key: usize, client: &Client, ending: &Ending) {
         self.clients.remove(key);
         self.shared.websockets.fetch_sub(1, Relaxed);
-        client.service().clients.fetch_sub(1, Relaxed);
+        client.backend().left();
+        client.service().tally().left(ending);
         self.shared.counters.add(ending);
         let service = &client.service().name;
         for (side, violation) in [
@@ -252,6 +277,10 @@ impl Worker {
                 Command::Count(service, limit, done) => {
                     let _ = done.send(Count::of(&self.clients, service.as_deref(), limit));
                 }
+                Command::Depart(selection, waves) => {
+                    let departing = departures::depart(Rc::clone(&self), selection, waves);
+                    tokio::task::spawn_local(departing);
+                }
                 Command::Ping(done) => {
                     let _ = done.send(());
                 }
@@ -281,5 +310,6 @@ pub(super) enum Command {
     StopAccepting(oneshot::Sender<()>),
     Drain(drain::Announcement, oneshot::Sender<()>),
     Count(Option<String>, usize, oneshot::Sender<Count>),
+    Depart(Selection, mpsc::Receiver<Wave>),
     Ping(oneshot::Sender<()>),
 }

@@ -12,10 +12,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::acceptor::Door;
 use super::census::Count;
 use super::counters::Counters;
+use super::departures::{Departures, Selection};
 use super::drain;
 use super::handshakes::Handshakes;
 use super::listener::{Cookie, Listener};
-use super::route::Routes;
+use super::loss::{Loss, QUESTIONS};
+use super::route::{Routes, Service};
 use super::worker::{Batch, Command, Shared, Worker};
 use crate::config::{Limits, ServiceConfig};
 
@@ -116,6 +118,30 @@ impl Edge {
             .await;
     }
 
+    /// Whom to tell to leave: the clients that this selects, as they are now.
+    pub async fn departures(&self, selection: &Selection) -> Departures {
+        let service = self.service(&selection.service);
+        Departures::begin(service, selection, &self.workers).await
+    }
+
+    /// The questions what it means that a backend is lost: whoever takes them is to answer each
+    /// within a second. As long as nobody has, and afterwards if they are dropped, a lost backend
+    /// is [gone](super::Fate::Gone). None: they have been taken.
+    pub fn losses(&self) -> Option<mpsc::Receiver<Loss>> {
+        let (questions, losses) = mpsc::channel(QUESTIONS);
+        self.shared.losses.set(questions).ok().map(|()| losses)
+    }
+
+    /// The service of this name, as it is configured now.
+    pub fn service(&self, name: &str) -> Option<Arc<Service>> {
+        self.shared.routes.load().named(name).cloned()
+    }
+
+    /// All services in the order of the configuration, as they are configured now.
+    pub fn services(&self) -> Vec<Arc<Service>> {
+        self.shared.routes.load().services().to_vec()
+    }
+
     /// Resolves when every worker has answered: none hangs. False: one is dead.
     pub async fn ping(&self) -> bool {
         self.ask_all(Command::Ping).await
@@ -149,9 +175,7 @@ impl Edge {
 
     /// Clients of one service with a WebSocket now; 0, if there is no such service.
     pub fn clients_of(&self, service: &str) -> usize {
-        let routes = self.shared.routes.load();
-        let found = routes.services().find(|one| one.name == service);
-        found.map_or(0, |one| one.clients.load(Relaxed))
+        self.service(service).map_or(0, |one| one.counters().clients as usize)
     }
 
     /// Who has a WebSocket now, of one service or of all: all are counted, and those who came

@@ -2,6 +2,7 @@
 
 pub mod fdstore;
 pub mod handoff;
+pub mod hold;
 pub mod lifecycle;
 pub mod report;
 pub mod state;
