@@ -2,7 +2,11 @@
 
 pub mod fdstore;
 pub mod handoff;
+pub mod interlock;
+pub mod job;
 pub mod lifecycle;
 pub mod pace;
+pub mod probe;
 pub mod report;
+pub mod returns;
 pub mod state;

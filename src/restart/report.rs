@@ -185,7 +185,11 @@ impl fmt::Display for JobReport {
             drain.told, self.clients, drain.closed_cleanly, drain.timed_out, drain.gone, drain.cut
         )?;
         if self.hurried > 0 {
-            write!(f, "\n  told at once at the end, out of pace: {}", self.hurried)?;
+            write!(
+                f,
+                "\n  told at once at the end, out of pace: {}",
+                self.hurried
+            )?;
         }
         write!(f, "\n  messages discarded {}", drain.discarded_messages)?;
         write!(
@@ -218,12 +222,15 @@ impl fmt::Display for ReturnCurve {
     }
 }
 
-/// Milliseconds as seconds.
-struct Seconds(u64);
+/// Milliseconds as seconds and tenths of one.
+pub(super) struct Seconds(pub(super) u64);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{} s", self.0 / 1000, self.0 / 100 % 10)
+        match (self.0 / 1000, self.0 / 100 % 10) {
+            (seconds, 0) => write!(f, "{seconds} s"),
+            (seconds, tenths) => write!(f, "{seconds}.{tenths} s"),
+        }
     }
 }
 
@@ -293,7 +300,7 @@ mod tests {
             "  told 2000 of 2000: closed cleanly 1999, timed out 1, gone 0, cut 0",
             "  messages discarded 0",
             "  held 1500, let in 1500, refused 0",
-            "  back 1990, within 5 s 1980; 50 % after 3.0 s; 95 % after 5.2 s; 100 % not reached",
+            "  back 1990, within 5 s 1980; 50 % after 3 s; 95 % after 5.2 s; 100 % not reached",
         ];
         assert_eq!(report.to_string(), lines.join("\n"));
 
