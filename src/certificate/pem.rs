@@ -100,10 +100,9 @@ fn bytes(file: &File, part: Part) -> Result<&[u8], Box<Finding>> {
 
 fn unreadable(error: &Unreadable, file: &File, part: Part) -> Box<Finding> {
     let (fault, remedy) = match error {
-        Unreadable::NotFound { .. } => (
-            Fault::FileNotFound,
-            "write the path of an existing file, or have the certificate issued",
-        ),
+        Unreadable::NotFound { .. } => {
+            (Fault::FileNotFound, "write the path of a file that exists")
+        }
         Unreadable::BrokenLink { .. } => (
             Fault::BrokenLink,
             "let the link lead to the newest file; `certbot update_symlinks` does it for certbot",
@@ -119,7 +118,10 @@ fn unreadable(error: &Unreadable, file: &File, part: Part) -> Box<Finding> {
         ),
     };
     let path = shown(&file.path);
-    let what = format!("cannot read {path}: {error}");
+    let what = match error {
+        Unreadable::NotFound { missing } if *missing == file.path => error.to_string(),
+        error => format!("cannot read {path}: {error}"),
+    };
     Box::new(Finding::fatal(fault, part, path, what, remedy))
 }
 
@@ -172,7 +174,9 @@ fn missing(wanted: Wanted, bytes: &[u8], file: &File, part: Part) -> Box<Finding
 /// A block that cannot be read. The error itself is left out where it quotes the file.
 fn broken(error: pem::Error, file: &File, part: Part) -> Box<Finding> {
     let (fault, what) = match error {
-        pem::Error::MissingSectionEnd { .. } => (Fault::FileTruncated, "ends within a block"),
+        pem::Error::MissingSectionEnd { .. } => {
+            (Fault::FileTruncated, "ends within a block: it is cut off")
+        }
         pem::Error::IllegalSectionStart { .. } => (Fault::PemBroken, "has a broken BEGIN line"),
         pem::Error::Base64Decode(_) => (Fault::PemBroken, "has a block that is not base64"),
         _ => (Fault::PemBroken, "has a block that cannot be read"),
