@@ -8,8 +8,10 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Client {
-    /// What rests on OpenSSL: curl, Python, Node, Ruby, PHP.
+    /// What rests on OpenSSL: curl, Node, Python before 3.13, Ruby, PHP.
     Openssl,
+    /// Python from 3.13 on, which asks OpenSSL for X509_STRICT (docs of `ssl`, "What's new").
+    Python,
     /// Chromium, Chrome, Edge, Electron.
     Chromium,
     /// Firefox.
@@ -28,6 +30,7 @@ impl Client {
     /// Every family.
     pub const ALL: &'static [Self] = &[
         Self::Openssl,
+        Self::Python,
         Self::Chromium,
         Self::Firefox,
         Self::Gnutls,
@@ -38,7 +41,8 @@ impl Client {
 
     fn label(self) -> &'static str {
         match self {
-            Self::Openssl => "OpenSSL (curl, Python, Node)",
+            Self::Openssl => "OpenSSL (curl, Node, Python)",
+            Self::Python => "Python from 3.13",
             Self::Chromium => "Chromium",
             Self::Firefox => "Firefox",
             Self::Gnutls => "GnuTLS",

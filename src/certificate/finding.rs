@@ -74,6 +74,8 @@ pub enum Fault {
     UntrustedRoot,
     /// The leaf has signed itself, and clients do not trust it.
     SelfSigned,
+    /// What clients are to trust is no root.
+    AnchorNotRoot,
     /// A signature in the chain is not of the issuer that is served or trusted.
     BadSignature,
     /// An issuer is not a certificate authority.
@@ -113,9 +115,11 @@ pub enum Fault {
     KeyType,
     /// An issuer's key is of a kind that not all clients take.
     IssuerKeyType,
+    /// Extensions are missing that the standard demands and strict clients miss.
+    NotStrict,
     /// The leaf demands a stapled OCSP answer.
     MustStaple,
-    /// The leaf has a critical extension that clients do not know.
+    /// An authority has a critical extension that clients do not know.
     UnknownCriticalExtension,
 
     /// A name that clients dial is not in the leaf.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::CertificateError;
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
 
@@ -82,7 +83,10 @@ fn refused(error: rustls::Error, chain: &File, key: &File) -> Box<Finding> {
             Fault::CertificateUnusable,
             chain,
             Part::Chain,
-            format!("begins with a certificate that cannot be used: {error}"),
+            format!(
+                "begins with a certificate that cannot be used: {}",
+                refusal(&error)
+            ),
             "have it issued again",
         ),
         error => unusable(
@@ -92,5 +96,23 @@ fn refused(error: rustls::Error, chain: &File, key: &File) -> Box<Finding> {
             format!("holds a key that cannot be used: {error}"),
             "RSA from 2048 bits, ECDSA on P-256, P-384 or P-521, and Ed25519 can be",
         ),
+    }
+}
+
+/// webpki's reason is wrapped where rustls has none of its own.
+fn refusal(error: &CertificateError) -> String {
+    let reason = match error {
+        CertificateError::Other(reason) => reason.0.downcast_ref::<webpki::Error>(),
+        _ => None,
+    };
+    match reason {
+        Some(webpki::Error::UnsupportedCriticalExtension) => {
+            "it has a critical extension that clients do not know".to_owned()
+        }
+        Some(webpki::Error::UnsupportedCertVersion) => {
+            "it is of an X.509 version before 3, which has no extensions".to_owned()
+        }
+        Some(reason) => reason.to_string(),
+        None => error.to_string(),
     }
 }

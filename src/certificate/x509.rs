@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert};
-use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry::{self as oids, Oid};
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate, X509Name, X509Version};
 use x509_parser::public_key::PublicKey;
@@ -40,6 +40,10 @@ pub struct Certificate {
     pub is_ca: bool,
     /// Of X.509 version 1 or 2, which have no extensions.
     pub is_old: bool,
+    /// Key usage allows the signing of certificates; without that extension, it does.
+    pub may_certify: bool,
+    /// What X.509 (RFC 5280 §4.2.1) demands of extensions and this one lacks.
+    pub lacks: Vec<&'static str>,
     /// Key usage allows digital signatures; without that extension, it does.
     pub may_sign: bool,
     /// Extended key usage allows servers; without that extension, it does.
@@ -50,8 +54,6 @@ pub struct Certificate {
     pub common_name: Option<String>,
     /// Demands a stapled OCSP answer (RFC 7633).
     pub must_staple: bool,
-    /// Object identifiers of critical extensions that clients do not know.
-    pub unknown_critical: Vec<String>,
     tbs: Vec<u8>,
     signature: Vec<u8>,
 }
@@ -113,6 +115,10 @@ impl Certificate {
             weak_hash: weak_hash(&parsed.signature_algorithm.algorithm),
             is_ca: parsed.is_ca(),
             is_old: parsed.version() != X509Version::V3,
+            may_certify: usage
+                .as_ref()
+                .is_none_or(|usage| usage.value.key_cert_sign()),
+            lacks: lacks(&parsed),
             may_sign: usage.is_none_or(|usage| usage.value.digital_signature()),
             may_serve: extended.is_none_or(|usage| usage.value.server_auth),
             names,
@@ -122,7 +128,6 @@ impl Certificate {
                 extension.oid.to_id_string() == "1.3.6.1.5.5.7.1.24"
                     && extension.value.windows(3).any(|it| it == [2, 1, 5])
             }),
-            unknown_critical: unknown_critical(&parsed),
             tbs: parsed.tbs_certificate.as_ref().to_vec(),
             signature: parsed.signature_value.data.to_vec(),
         })
@@ -245,17 +250,25 @@ fn weak_hash(algorithm: &Oid<'_>) -> Option<&'static str> {
     }
 }
 
-fn unknown_critical(parsed: &X509Certificate<'_>) -> Vec<String> {
-    parsed
-        .extensions()
-        .iter()
-        .filter(|extension| {
-            extension.critical
-                && matches!(
-                    extension.parsed_extension(),
-                    ParsedExtension::UnsupportedExtension { .. }
-                )
-        })
-        .map(|extension| extension.oid.to_id_string())
-        .collect()
+/// What OpenSSL looks for with X509_V_FLAG_X509_STRICT (X509_VERIFY_PARAM_set_flags(3ssl)).
+fn lacks(parsed: &X509Certificate<'_>) -> Vec<&'static str> {
+    let has = |wanted: &Oid<'_>| parsed.extensions().iter().any(|it| it.oid == *wanted);
+    let is_self_issued = parsed.subject().as_raw() == parsed.issuer().as_raw();
+    let mut lacks = Vec::new();
+    if !is_self_issued && !has(&oids::OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER) {
+        lacks.push("an authority key identifier");
+    }
+    if parsed.is_ca() {
+        if !has(&oids::OID_X509_EXT_SUBJECT_KEY_IDENTIFIER) {
+            lacks.push("a subject key identifier");
+        }
+        if !has(&oids::OID_X509_EXT_KEY_USAGE) {
+            lacks.push("a key usage");
+        }
+        let constraints = parsed.basic_constraints().ok().flatten();
+        if constraints.is_some_and(|constraints| !constraints.critical) {
+            lacks.push("basic constraints marked critical");
+        }
+    }
+    lacks
 }

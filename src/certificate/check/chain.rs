@@ -7,7 +7,7 @@ use webpki::{
 };
 
 use super::{Chain, fitness, note};
-use crate::certificate::client::Client::{Chromium, Gnutls, Rustls};
+use crate::certificate::client::Client::{Chromium, Gnutls, Openssl, Rustls};
 use crate::certificate::finding::{Fault, Finding, Part, Severity};
 use crate::certificate::path::{Path, Paths};
 use crate::certificate::roots::TrustedRoots;
@@ -30,6 +30,7 @@ pub(super) fn check(chain: &Chain, paths: &Paths, roots: &TrustedRoots) -> Vec<F
         findings.push(leads_nowhere(chain, paths, roots));
     } else {
         findings.extend(rejected(chain, roots));
+        findings.extend(no_root(chain));
     }
     findings.extend(order(chain));
     findings
@@ -90,6 +91,32 @@ fn leads_nowhere(chain: &Chain, paths: &Paths, roots: &TrustedRoots) -> Finding 
     )
 }
 
+/// OpenSSL goes on until a certificate has signed itself, unless it is told not to.
+fn no_root(chain: &Chain) -> Option<Finding> {
+    let roots = chain.paths.iter().map(|path| &chain.roots[path.root]);
+    let trusted: Vec<&Certificate> = roots.collect();
+    if trusted.iter().any(|root| root.is_self_issued()) {
+        return None;
+    }
+    let root = trusted.first()?;
+    Some(
+        Finding::fatal(
+            Fault::AnchorNotRoot,
+            Part::Roots,
+            &root.label,
+            format!(
+                "clients are to trust {}, which is no root: it was issued by {}",
+                root.label, root.issuer_label
+            ),
+            format!(
+                "give clients the certificate of {} to trust",
+                root.issuer_label
+            ),
+        )
+        .only_for(&[Openssl]),
+    )
+}
+
 /// What webpki, which is one of the clients and among the strictest, has against a chain that by
 /// its names and signatures leads to a root.
 fn rejected(chain: &Chain, roots: &TrustedRoots) -> Option<Finding> {
@@ -129,8 +156,7 @@ fn rejected(chain: &Chain, roots: &TrustedRoots) -> Option<Finding> {
     let error = verified.err()?;
     let told_already = fitness::faults(on_the_way.iter().copied()) > 0
         || chain.roots[path.root].key.is_small()
-        || leaf.is_ca
-        || !leaf.unknown_critical.is_empty();
+        || leaf.is_ca;
     explain(chain, &error, told_already)
 }
 
@@ -147,6 +173,11 @@ fn explain(chain: &Chain, error: &Error, told_already: bool) -> Option<Finding> 
             Fault::IssuerNotCa,
             "an issuer above it is not marked as a certificate authority".to_owned(),
             "have it issued by an authority whose certificate says CA:TRUE",
+        ),
+        Error::UnsupportedCriticalExtension => (
+            Fault::UnknownCriticalExtension,
+            "an authority above it has a critical extension that clients do not know".to_owned(),
+            "have it issued by another authority",
         ),
         Error::PathLenConstraintViolated => (
             Fault::PathTooLong,

@@ -2,7 +2,9 @@
 //! with the clients themselves (tests/certificate).
 
 use super::Chain;
-use crate::certificate::client::Client::{Chromium, Firefox, Gnutls, Java, Openssl, Rustls};
+use crate::certificate::client::Client::{
+    Chromium, Firefox, Gnutls, Java, Openssl, Python, Rustls,
+};
 use crate::certificate::finding::{Fault, Finding, Part};
 use crate::certificate::x509::{Certificate, Key};
 
@@ -52,14 +54,6 @@ pub(super) fn check(chain: &Chain) -> Vec<Finding> {
             .only_for(&[Firefox, Gnutls]),
         );
     }
-    if !leaf.unknown_critical.is_empty() {
-        let what = format!(
-            "has a critical extension that clients do not know: {}",
-            leaf.unknown_critical.join(", ")
-        );
-        let remedy = "have it issued without that extension, or with one that is not critical";
-        findings.push(found(Fault::UnknownCriticalExtension, &what, remedy));
-    }
     findings.extend(key_type(leaf).map(|(what, clients)| {
         found(
             Fault::KeyType,
@@ -92,11 +86,16 @@ fn issuers(chain: &Chain) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     findings.extend(weak_signature(chain, chain.leaf()));
+    findings.extend(not_strict(chain.leaf()));
     for one in path.above(&chain.served, &chain.roots) {
         // Nobody looks at what a root says of itself.
         if !one.is_self_issued() {
             findings.extend(weak_signature(chain, one));
         }
+        if !one.may_certify && !one.is_self_issued() {
+            findings.push(no_certifier(one));
+        }
+        findings.extend(not_strict(one));
         if one.key.is_small() {
             findings.push(small_key(one));
         }
@@ -133,6 +132,36 @@ fn weak_signature(chain: &Chain, one: &Certificate) -> Option<Finding> {
     ))
 }
 
+fn not_strict(one: &Certificate) -> Option<Finding> {
+    (!one.lacks.is_empty()).then(|| {
+        Finding::fatal(
+            Fault::NotStrict,
+            Part::Chain,
+            &one.label,
+            format!(
+                "the certificate {} lacks {}",
+                one.label,
+                one.lacks.join(" and ")
+            ),
+            "have it issued again with these extensions, as RFC 5280 section 4.2.1 demands",
+        )
+        .only_for(&[Python])
+    })
+}
+
+fn no_certifier(one: &Certificate) -> Finding {
+    Finding::fatal(
+        Fault::IssuerNotCa,
+        Part::Chain,
+        &one.label,
+        format!(
+            "the issuer {} may not sign certificates: its key usage lacks keyCertSign",
+            one.label
+        ),
+        "have the certificate issued by an authority whose key usage has keyCertSign",
+    )
+}
+
 fn small_key(one: &Certificate) -> Finding {
     let bits = match one.key {
         Key::Rsa(bits) => bits,
@@ -145,7 +174,7 @@ fn small_key(one: &Certificate) -> Finding {
         format!("the issuer {} has an RSA key of {bits} bits", one.label),
         "have the certificate issued by an authority with an RSA key of 2048 bits or more",
     )
-    .only_for(&[Openssl, Chromium, Gnutls, Rustls])
+    .only_for(&[Openssl, Python, Chromium, Gnutls, Rustls])
 }
 
 /// How many lasting faults a way has: clients that can choose take the one with the fewest.
@@ -155,7 +184,7 @@ pub(super) fn faults<'a>(above: impl Iterator<Item = &'a Certificate>) -> usize 
             let weak = one.weak_hash.is_some() && !one.is_self_issued();
             usize::from(weak)
                 + usize::from(one.key.is_small())
-                + usize::from(!one.is_ca && !one.is_self_issued())
+                + usize::from(!(one.is_ca && one.may_certify) && !one.is_self_issued())
         })
         .sum()
 }

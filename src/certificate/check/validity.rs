@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Chain, note};
-use crate::certificate::client::Client::{Chromium, Firefox, Gnutls, Go, Openssl};
+use crate::certificate::client::Client::{Chromium, Firefox, Gnutls, Go, Openssl, Python};
 use crate::certificate::finding::{Fault, Finding, Part, Severity};
 use crate::certificate::path::Path;
 use crate::certificate::x509::Certificate;
@@ -126,7 +126,7 @@ fn above(chain: &Chain, path: &Path, at: Timestamp) -> Vec<Finding> {
             let remedy = "have the certificate issued by an authority with another root";
             findings.push(
                 told(Fault::RootExpired, what, remedy)
-                    .only_for(&[Openssl, Chromium, Firefox, Gnutls, Go]),
+                    .only_for(&[Openssl, Python, Chromium, Firefox, Gnutls, Go]),
             );
         } else {
             let what = format!(
