@@ -20,6 +20,7 @@
 pub mod check;
 pub mod client;
 pub mod dialled;
+pub mod examine;
 pub mod file;
 pub mod finding;
 pub mod forecast;

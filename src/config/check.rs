@@ -1,7 +1,6 @@
 //! `batond check`: everything that is wrong with a configuration and its certificates, before
 //! they are used.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,13 +13,9 @@ use super::findings::Findings;
 use super::key::KeyPath;
 use super::problem::{Problem, Problems};
 use super::source::Source;
-use crate::certificate::check::{Examination, Subject, examine};
-use crate::certificate::dialled::dialled;
-use crate::certificate::file::File;
+use crate::certificate::examine::examine_all;
 use crate::certificate::finding::{Fault, Finding, Part};
 use crate::certificate::forecast::Change;
-use crate::certificate::roots::TrustedRoots;
-use crate::certificate::x509::Names;
 
 /// EX_CONFIG of sysexits(3): something is wrong with the configuration, or it cannot be read.
 const EX_CONFIG: u8 = 78;
@@ -100,34 +95,8 @@ struct Expected {
 
 /// Judges every certificate of which both files are named.
 fn certificates(config: &Config, found: &Findings, now: Timestamp) -> (Vec<Remark>, Vec<Expected>) {
-    let files: Vec<(File, File, TrustedRoots)> = config
-        .certificates
-        .iter()
-        .map(|one| {
-            let roots = TrustedRoots::read(&one.roots);
-            (File::read(&one.chain), File::read(&one.key), roots)
-        })
-        .collect();
-    let look = |(place, one): (usize, &CertificateConfig), names: &[_]| {
-        let (chain, key, roots) = &files[place];
-        examine(Subject {
-            chain,
-            key,
-            names,
-            roots,
-            renew_unit: one.renew_unit.as_deref(),
-        })
-    };
-    // The names that a certificate is used for depend on what is in all of them.
-    let all = || config.certificates.iter().enumerate();
-    let first: Vec<Examination> = all().map(|one| look(one, &[])).collect();
-    let in_leaves: HashMap<&str, &Names> = all()
-        .filter_map(|(place, one)| Some((one.name.as_str(), first[place].leaf_names()?)))
-        .collect();
     let (mut remarks, mut expected) = (Vec::new(), Vec::new());
-    for (place, one) in all() {
-        let names = dialled(config, one, |name| in_leaves.get(name).copied());
-        let examination = look((place, one), &names);
+    for (one, examination) in config.certificates.iter().zip(examine_all(config)) {
         let verdict = examination.verdict(now);
         let new = |finding: &Finding| !told_already(found, one, finding);
         let new = verdict.findings.into_iter().filter(new);

@@ -1,34 +1,66 @@
 //! What an operator asks of the running daemon: it crosses to the control loop and back here,
 //! whatever carried it.
 //!
-//! A new command is a variant of [`Command`] with its [`JobKind`], a method of the same name in
-//! `dbus/manager.rs`, and a subcommand of `batonctl`.
+//! A new command is a variant of [`Command`], a method of the same name in `dbus/manager.rs`, and
+//! a subcommand of `batonctl`.
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::jobs::{JobId, JobKind};
+use super::jobs::JobId;
 use super::view::{Census, View};
+use crate::restart::interlock::Plan;
 
 /// Requests that may wait for the control loop. An operator sends one, and waits.
 const REQUESTS: usize = 16;
 
-/// What is to be done. It becomes a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is to be done. It becomes a job, or is about one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Read the configuration again. Done when it is in use.
     Reload,
     /// Hand over to a successor. Done when that serves.
     Upgrade,
+    /// Restart a service. Done when its clients are back.
+    Restart {
+        /// Its name.
+        service: String,
+        /// How.
+        options: Options,
+    },
+    /// Send the clients of a service away and hold newcomers. Done when it has been resumed.
+    Drain {
+        /// Its name.
+        service: String,
+        /// How.
+        options: Options,
+    },
+    /// Bring a service back that was drained. The job is that of the drain.
+    Resume {
+        /// Its name.
+        service: String,
+    },
+    /// Return the service of a job that runs to normal.
+    Cancel {
+        /// The job.
+        job: JobId,
+    },
 }
 
-impl Command {
-    /// The kind of job that it becomes.
-    pub fn kind(self) -> JobKind {
-        match self {
-            Self::Reload => JobKind::Reload,
-            Self::Upgrade => JobKind::Upgrade,
-        }
-    }
+/// How a service is restarted or drained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Overrides those refusals of the interlock that may be overridden, and a canary that does
+    /// not come back.
+    pub force: bool,
+}
+
+/// What is to be done to the services behind a systemd unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitCommand {
+    /// As [`Command::Drain`], of the backends that are the unit's.
+    Drain(Options),
+    /// As [`Command::Resume`].
+    Resume,
 }
 
 /// Why it was not done. The running state is as it was before.
@@ -43,6 +75,39 @@ pub enum Refusal {
     /// Something else is under way that does not go together with it.
     #[error("{0}")]
     Busy(String),
+    /// There is nothing of that name.
+    #[error("{0}")]
+    NotFound(String),
+    /// The clients' return would fail: nobody was told.
+    #[error("{0}")]
+    Interlock(String),
+    /// The first clients that were told did not come back: the others were not told.
+    #[error("{0}")]
+    CanaryLost(String),
+    /// The unit was not restarted, or did not get healthy.
+    #[error("{0}")]
+    BackendNotBack(String),
+    /// Somebody cancelled it, or the host goes down.
+    #[error("{0}")]
+    Canceled(String),
+}
+
+impl Refusal {
+    /// There is no such `kind` of thing; perhaps one of the `known` is meant.
+    pub fn unknown<'a>(
+        kind: &str,
+        name: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let near = known
+            .map(|one| (strsim::damerau_levenshtein(one, name), one))
+            .min()
+            .filter(|(distance, _)| *distance <= 1 + name.chars().count() / 3);
+        Self::NotFound(match near {
+            Some((_, near)) => format!("there is no {kind} {name:?}; is {near:?} meant?"),
+            None => format!("there is no {kind} {name:?}"),
+        })
+    }
 }
 
 /// Where the number of the job goes, as soon as there is one.
@@ -58,6 +123,22 @@ pub enum Request {
         command: Command,
         /// Who waits for the job to begin.
         answer: Answer,
+    },
+    /// Something is to be done to the services behind a unit.
+    DoUnit {
+        /// The unit.
+        unit: String,
+        /// What is to be done.
+        command: UnitCommand,
+        /// Who waits for the jobs to begin. None: there is nothing to do.
+        answer: oneshot::Sender<Result<Vec<JobId>, Refusal>>,
+    },
+    /// Somebody wants to know what a restart would do.
+    Plan {
+        /// Of this service.
+        service: String,
+        /// Who waits.
+        answer: oneshot::Sender<Result<Box<Plan>, Refusal>>,
     },
     /// Somebody wants to know who is connected.
     Clients {
@@ -111,6 +192,34 @@ impl Outlet {
         let (answer, begun) = oneshot::channel();
         self.send(Request::Do { command, answer })?;
         begun.await.unwrap_or_else(|_| Err(ending()))
+    }
+
+    /// Has the control loop begin to do something to the services behind a unit.
+    ///
+    /// # Errors
+    /// It was not begun; see [`Refusal`].
+    pub async fn begin_unit(
+        &self,
+        unit: String,
+        command: UnitCommand,
+    ) -> Result<Vec<JobId>, Refusal> {
+        let (answer, begun) = oneshot::channel();
+        self.send(Request::DoUnit {
+            unit,
+            command,
+            answer,
+        })?;
+        begun.await.unwrap_or_else(|_| Err(ending()))
+    }
+
+    /// What a restart of a service would do.
+    ///
+    /// # Errors
+    /// There is no such service, too many requests wait, or the process ends.
+    pub async fn plan(&self, service: String) -> Result<Box<Plan>, Refusal> {
+        let (answer, planned) = oneshot::channel();
+        self.send(Request::Plan { service, answer })?;
+        planned.await.unwrap_or_else(|_| Err(ending()))
     }
 
     /// Who is connected, of one service or of all; at most `limit` of them by name.

@@ -23,6 +23,10 @@ pub enum JobKind {
     Reload,
     /// Hands over to a successor.
     Upgrade,
+    /// Restarts a service.
+    Restart,
+    /// Sends the clients of a service away until it is resumed.
+    Drain,
 }
 
 impl JobKind {
@@ -31,6 +35,8 @@ impl JobKind {
         match self {
             Self::Reload => "reload",
             Self::Upgrade => "upgrade",
+            Self::Restart => "restart",
+            Self::Drain => "drain",
         }
     }
 }

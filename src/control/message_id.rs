@@ -53,6 +53,16 @@ message_ids! {
     DRAIN_FINISHED = "83bec94eca334830a32223fcc2b48ca0";
     /// Clients were cut off because they had not left in time.
     DRAIN_DEADLINE_PASSED = "6a781f6eaded4750a405980734594a8a";
+    /// The restart or drain of a service begins.
+    JOB_STARTED = "7d825048758b43b1b6f143f7768a37fc";
+    /// The restart or drain of a service is over; carries the report.
+    JOB_DONE = "fcdf0c5628e247809ccabb6adbad3a49";
+    /// The restart or drain of a service was refused, cancelled, or failed; carries the report.
+    JOB_FAILED = "105be165f40844fab1df0e4e181e07e1";
+    /// The host is about to go down.
+    HOST_GOES_DOWN = "5fb0afa3a7c841d493655f6a729330a0";
+    /// The host stays up after all.
+    HOST_STAYS = "78266503e38049e1bb8117a00ec04bfa";
     /// A successor is being started.
     HANDOFF_STARTED = "87daf0d451574b08934f59fb333a4473";
     /// The successor serves.

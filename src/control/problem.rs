@@ -12,6 +12,9 @@ use crate::event;
 /// The configuration on disk could not be put into use; cleared by the next reload that works.
 pub const RELOAD_FAILED: &str = "reload-failed";
 
+/// A service's backend was not healthy after its restart; cleared when it takes clients again.
+pub const BACKEND_NOT_BACK: &str = "backend-not-back";
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::life::{BUS_DEADLINE, Daemon};
-use crate::control::command::{Answer, Command, Refusal, Request};
+use crate::control::command::{Answer, Command, Refusal, Request, UnitCommand};
 use crate::control::jobs::{JobId, JobKind, Report};
 use crate::control::signals::Signal;
 use crate::edge::Departure;
@@ -18,7 +18,7 @@ use crate::restart::handoff::{Departing, HandoffError, Predecessor, Progress, Su
 use crate::restart::lifecycle::{Action, Event, Phase};
 
 /// How often the state is looked at for `STATUS=` and for progress reports.
-const TICK: Duration = Duration::from_millis(500);
+pub(super) const TICK: Duration = Duration::from_millis(500);
 
 /// How long a process that has nothing left to do waits for its predecessor, whose own deadline
 /// is shorter.
@@ -55,8 +55,22 @@ impl Daemon {
                 }),
                 Some(request) = self.inbox.requests.recv() => match request {
                     Request::Do { command, answer: begun } => {
-                        answer = Some(begun);
-                        Some(event_of(command))
+                        let (event, left) = self.take(command, begun);
+                        answer = left;
+                        event
+                    }
+                    Request::DoUnit { unit, command, answer } => {
+                        match command {
+                            UnitCommand::Drain(options) => self.drain_unit(&unit, options, answer),
+                            UnitCommand::Resume => {
+                                let _ = answer.send(self.resume_unit(&unit));
+                            }
+                        }
+                        None
+                    }
+                    Request::Plan { service, answer } => {
+                        self.plan(&service, answer);
+                        None
                     }
                     Request::Clients { service, limit, answer } => {
                         self.answer_clients(service, limit, answer);
@@ -74,6 +88,22 @@ impl Daemon {
                     })
                 }
                 () = done(&mut draining) => Some(Event::Drained),
+                Some(update) = self.updates.recv() => {
+                    self.note(update);
+                    None
+                }
+                loss = self.losses.next() => {
+                    self.note_loss(loss);
+                    None
+                }
+                announced = self.logind.next() => {
+                    self.note_host(announced);
+                    None
+                }
+                () = done(&mut self.bidding) => {
+                    self.logind.release();
+                    None
+                }
                 progress = next_progress(&mut predecessor) => {
                     self.note_predecessor(progress, &mut predecessor);
                     None
@@ -82,6 +112,8 @@ impl Daemon {
                 _ = tick.tick() => {
                     self.tell_status().await;
                     self.rotate_tickets();
+                    self.coordinator.look(&self.edge);
+                    self.look_for_healed();
                     None
                 }
                 () = due(&mut watchdog), if answering.is_none() => {
@@ -117,6 +149,10 @@ impl Daemon {
                     let job = self.begin(JobKind::Reload, "reading the configuration", answer);
                     let outcome = self.reload().await;
                     self.end(job, outcome.map_err(Refusal::ConfigurationRefused));
+                }
+                Action::StartSuccessor if self.coordinator.busy().is_some() => {
+                    (self.phase, _) = self.phase.on(Event::SuccessorFailed);
+                    self.refuse_for_job(answer);
                 }
                 Action::StartSuccessor => {
                     let job = self.begin(JobKind::Upgrade, "starting the successor", answer);
@@ -159,6 +195,37 @@ impl Daemon {
 }
 
 impl Daemon {
+    /// What a command is to the lifecycle; then the answer comes from there. The others are begun
+    /// at once.
+    fn take(&mut self, command: Command, answer: Answer) -> (Option<Event>, Option<Answer>) {
+        let outcome = match command {
+            Command::Reload => return (Some(Event::Reload), Some(answer)),
+            Command::Upgrade => return (Some(Event::HandOff), Some(answer)),
+            Command::Restart { service, options } => self.restart_service(&service, options),
+            Command::Drain { service, options } => self.drain_service(&service, options),
+            Command::Resume { service } => self.resume(&service),
+            Command::Cancel { job } => self.cancel(job),
+        };
+        let _ = answer.send(outcome);
+        (None, None)
+    }
+
+    /// A service's restart cannot cross over to a successor.
+    fn refuse_for_job(&mut self, answer: Option<Answer>) {
+        let Some((job, kind, service)) = self.coordinator.busy() else {
+            return;
+        };
+        let text = format!(
+            "job {job} ({kind} of {service}) is under way: wait for its end, or cancel it \
+             (batonctl cancel {job})"
+        );
+        tracing::warn!("no handoff: {text}");
+        if let Some(answer) = answer {
+            let _ = answer.send(Err(Refusal::Busy(text)));
+        }
+        self.show();
+    }
+
     /// A job begins, and whoever asked for it gets its number.
     fn begin(&mut self, kind: JobKind, state: &'static str, answer: Option<Answer>) -> JobId {
         let job = self.jobs.start(kind, None, state);
@@ -187,13 +254,6 @@ impl Daemon {
         if let Some(job) = self.upgrading.take() {
             self.end(job, outcome);
         }
-    }
-}
-
-fn event_of(command: Command) -> Event {
-    match command {
-        Command::Reload => Event::Reload,
-        Command::Upgrade => Event::HandOff,
     }
 }
 

@@ -150,6 +150,14 @@ pub(super) struct Daemon {
     pub(super) jobs: Jobs,
     pub(super) shown: Shown,
     log: Log,
+    pub(super) coordinator: Coordinator,
+    pub(super) updates: mpsc::UnboundedReceiver<Update>,
+    pub(super) losses: Losses,
+    pub(super) logind: Logind,
+    /// Everybody is being told that the host goes down.
+    pub(super) bidding: Option<Pending<()>>,
+    /// The certificates in use, as they were found when they were read.
+    pub(super) examined: Arc<[InUse]>,
     pub(super) inbox: Inbox,
     outlet: Outlet,
     pub(super) bus: Option<Bus>,
@@ -179,6 +187,7 @@ impl Daemon {
             config,
             doors,
             pairs,
+            examined,
         } = loaded;
         setup::raise_descriptor_limit(config.limits.clients);
         let (listeners, gone) = setup::listeners(&config, from_units, stored)?;
@@ -197,6 +206,10 @@ impl Daemon {
             }
             Err(_) => None,
         };
+        // Before anything that could announce a shutdown, so that none is missed.
+        let logind = Logind::watch(args.bus.as_deref()).await;
+        let (coordinator, updates) = Coordinator::new(args.bus.as_deref());
+        let losses = Losses::of(&edge);
         let (inbox, outlet) = command::channel(View::new(Phase::Serving));
         Ok(Self {
             args,
@@ -223,6 +236,12 @@ impl Daemon {
             jobs: Jobs::default(),
             shown,
             log,
+            coordinator,
+            updates,
+            losses,
+            logind,
+            bidding: None,
+            examined,
             inbox,
             outlet,
             bus: None,

@@ -79,6 +79,7 @@ impl Daemon {
             config,
             doors,
             pairs,
+            examined,
         } = loaded;
         let system = |doing| move |source| StartError::System { doing, source };
         let current = self
@@ -112,6 +113,7 @@ impl Daemon {
             .replace(prepared, &config.services, config.limits)
             .await;
         self.doors = doors;
+        self.examined = examined;
         let replaced = std::mem::replace(&mut self.listeners, Rc::new(listeners));
         self.close_removed(replaced).await;
         Ok(())
@@ -170,7 +172,7 @@ impl Daemon {
 }
 
 /// Reads the files on a thread of its own, which a file system that hangs holds up for ever.
-async fn read(path: PathBuf, tickets: &Arc<TicketKeys>) -> Result<Loaded, StartError> {
+pub(super) async fn read(path: PathBuf, tickets: &Arc<TicketKeys>) -> Result<Loaded, StartError> {
     let failed = |source| StartError::System {
         doing: "read the configuration",
         source,

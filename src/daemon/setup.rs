@@ -91,6 +91,8 @@ pub(super) struct Loaded {
     pub(super) doors: Vec<Door>,
     /// The certificates that the doors use.
     pub(super) pairs: Vec<NamedPair>,
+    /// The same, as their clients see them.
+    pub(super) examined: Arc<[InUse]>,
 }
 
 /// Reads the configuration at a path, what is laid over it, and the certificates.
@@ -99,10 +101,23 @@ pub(super) fn load(path: &Path, tickets: &Arc<TicketKeys>) -> Result<Loaded, Sta
     let config = config::load(&source).map_err(|problems| StartError::Config { problems })?;
     let mut pairs = Vec::new();
     let doors = doors(&config, tickets, &mut pairs)?;
+    let examined = examine_all(&config);
+    let in_use = |(certificate, examination): (&CertificateConfig, _)| InUse {
+        name: certificate.name.clone(),
+        listeners: config
+            .listeners
+            .iter()
+            .filter(|one| one.certificates.contains(&certificate.name))
+            .map(|one| one.name.clone())
+            .collect(),
+        examination,
+    };
+    let examined = config.certificates.iter().zip(examined).map(in_use).collect();
     Ok(Loaded {
         config,
         doors,
         pairs,
+        examined,
     })
 }
 

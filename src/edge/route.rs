@@ -50,6 +50,21 @@ impl Service {
         &self.backends
     }
 
+    /// The first of its hosts; none: it answers to any.
+    pub fn host(&self) -> Option<&HostPattern> {
+        self.hosts.first()
+    }
+
+    /// The first of its path prefixes.
+    pub fn path(&self) -> &str {
+        self.paths.first().map_or("/", String::as_str)
+    }
+
+    /// Whether it answers on a listener.
+    pub fn is_on(&self, listener: &str) -> bool {
+        self.listeners.iter().any(|one| one == listener)
+    }
+
     /// Where newcomers wait. It stays the same over reloads.
     pub fn hold(&self) -> &Arc<Hold> {
         &self.standing.hold
