@@ -3,7 +3,10 @@
 pub mod command;
 pub mod dbus;
 pub mod journal;
+pub mod link;
+pub mod logind;
 pub mod message_id;
 pub mod notify;
 pub mod signals;
 pub mod systemd1;
+pub mod units;
