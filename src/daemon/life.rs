@@ -7,9 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::args::RunArgs;
+use super::control_loop::Pending;
+use super::coordinate::{Coordinator, InUse, Losses, Update};
 use super::inherited::{self, Inherited};
 use super::leave::ASK_DEADLINE;
 use super::setup::{self, Loaded, StartError};
@@ -17,6 +20,7 @@ use super::shown::Shown;
 use crate::certificate::ticket::TicketKeys;
 use crate::control::command::{self, Inbox, Outlet};
 use crate::control::dbus::Bus;
+use crate::control::logind::Logind;
 use crate::control::jobs::{JobId, Jobs};
 use crate::control::journal::Log;
 use crate::control::message_id;

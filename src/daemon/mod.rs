@@ -3,6 +3,7 @@
 
 pub mod args;
 mod control_loop;
+mod coordinate;
 mod handover;
 pub mod inherited;
 mod leave;

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::ServerConfig;
 
+use super::coordinate::InUse;
 use super::exit;
 use super::inherited::InheritedError;
 use super::shown::NamedPair;
+use crate::certificate::examine::examine_all;
 use crate::certificate::load::{self, LoadError};
 use crate::certificate::resolver::{Resolver, server_config};
 use crate::certificate::ticket::{NoRandomness, TicketKeys};
-use crate::config::{self, Config, ListenerConfig, Problems, Source};
+use crate::config::{self, CertificateConfig, Config, ListenerConfig, Problems, Source};
 use crate::control::message_id;
 use crate::edge::Door;
 use crate::edge::listener::{self, ListenError, Listener, Origin, PassedSocket};

@@ -274,6 +274,9 @@ impl Worker {
                         let _ = done.send(());
                     });
                 }
+                Command::EndDrain => {
+                    self.drain.replace(None);
+                }
                 Command::Count(service, limit, done) => {
                     let _ = done.send(Count::of(&self.clients, service.as_deref(), limit));
                 }
@@ -309,6 +312,7 @@ pub(super) enum Command {
     Close(Vec<Cookie>, drain::Announcement),
     StopAccepting(oneshot::Sender<()>),
     Drain(drain::Announcement, oneshot::Sender<()>),
+    EndDrain,
     Count(Option<String>, usize, oneshot::Sender<Count>),
     Depart(Selection, mpsc::Receiver<Wave>),
     Ping(oneshot::Sender<()>),

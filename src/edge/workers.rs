@@ -142,6 +142,13 @@ impl Edge {
         self.shared.routes.load().services().to_vec()
     }
 
+    /// Takes a [`Self::drain`] back: newcomers stay from now on. Who was told leaves all the same.
+    pub async fn end_drain(&self) {
+        for worker in &self.workers {
+            let _ = worker.send(Command::EndDrain).await;
+        }
+    }
+
     /// Resolves when every worker has answered: none hangs. False: one is dead.
     pub async fn ping(&self) -> bool {
         self.ask_all(Command::Ping).await

@@ -16,6 +16,8 @@ use crate::control::command::Command;
 pub(super) enum Action {
     Reload,
     Upgrade,
+    Restart,
+    Drain,
     SetLogLevel,
 }
 
@@ -24,16 +26,20 @@ impl Action {
         match self {
             Self::Reload => "org.batond.reload",
             Self::Upgrade => "org.batond.upgrade",
+            Self::Restart => "org.batond.restart",
+            Self::Drain => "org.batond.drain",
             Self::SetLogLevel => "org.batond.set-log-level",
         }
     }
 }
 
-impl From<Command> for Action {
-    fn from(command: Command) -> Self {
+impl From<&Command> for Action {
+    fn from(command: &Command) -> Self {
         match command {
             Command::Reload => Self::Reload,
             Command::Upgrade => Self::Upgrade,
+            Command::Restart { .. } | Command::Cancel { .. } => Self::Restart,
+            Command::Drain { .. } | Command::Resume { .. } => Self::Drain,
         }
     }
 }

@@ -7,11 +7,11 @@ use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, ObjectPath, OwnedVariant, interface};
 
-use super::access;
+use super::access::{self, Action};
 use super::error::Error;
 use super::object::{Exhibit, Held};
-use super::parts::{Certificate, Job, Listener, Service, microseconds};
-use crate::control::command::{Command, Outlet};
+use super::parts::{Certificate, Job, Listener, Service, figure, microseconds};
+use crate::control::command::{self, Command, Outlet, UnitCommand};
 use crate::control::jobs::JobId;
 use crate::control::view::View;
 
@@ -26,8 +26,12 @@ pub(super) struct Manager {
     pub(super) shown: watch::Receiver<JobId>,
 }
 
-/// `a{sv}`. None is known yet.
+/// `a{sv}`.
 type Options = HashMap<String, OwnedVariant>;
+
+/// Figures, and each refusal: name, what is in the way, what to do about it, and whether `force`
+/// overrides it.
+type PlanRow = (HashMap<String, OwnedVariant>, Vec<(String, String, String, bool)>);
 
 /// Name and path of an object.
 type Named = (String, ObjectPath<'static>);
@@ -48,21 +52,63 @@ impl Manager {
     async fn begin(
         &self,
         command: Command,
-        options: &Options,
         header: &Header<'_>,
         bus: &Connection,
     ) -> Result<ObjectPath<'static>, Error> {
-        if let Some(name) = options.keys().next() {
-            let text = format!("this version knows no option {name:?} here");
-            return Err(Error::UnknownOption(text));
-        }
         let interactive = access::is_interactive(header);
-        access::check(bus, header, command.into(), interactive).await?;
+        access::check(bus, header, (&command).into(), interactive).await?;
         let job = self.outlet.begin(command).await?;
+        Ok(self.path(job).await)
+    }
+
+    /// The same for all services behind a unit.
+    async fn begin_unit(
+        &self,
+        unit: &str,
+        command: UnitCommand,
+        header: &Header<'_>,
+        bus: &Connection,
+    ) -> Result<Vec<ObjectPath<'static>>, Error> {
+        let interactive = access::is_interactive(header);
+        access::check(bus, header, Action::Drain, interactive).await?;
+        let mut paths = Vec::new();
+        for job in self.outlet.begin_unit(unit.to_owned(), command).await? {
+            paths.push(self.path(job).await);
+        }
+        Ok(paths)
+    }
+
+    /// The path of a job once its object is there.
+    async fn path(&self, job: JobId) -> ObjectPath<'static> {
         // The error: the connection is being given up, and the answer does not arrive either.
         let _ = self.shown.clone().wait_for(|last| *last >= job).await;
-        Ok(Job::path(job))
+        Job::path(job)
     }
+}
+
+/// No option is known.
+fn none(options: &Options) -> Result<(), Error> {
+    match options.keys().next() {
+        None => Ok(()),
+        Some(name) => Err(unknown(name)),
+    }
+}
+
+/// The only option is `force`, a truth.
+fn how(options: &Options) -> Result<command::Options, Error> {
+    let mut how = command::Options::default();
+    for (name, value) in options {
+        if name != "force" {
+            return Err(unknown(name));
+        }
+        how.force = bool::try_from(value.try_clone().map_err(zbus::Error::from)?)
+            .map_err(|_| Error::InvalidValue("force is a boolean".to_owned()))?;
+    }
+    Ok(how)
+}
+
+fn unknown(option: &str) -> Error {
+    Error::UnknownOption(format!("this version knows no option {option:?} here"))
 }
 
 fn found(
@@ -83,7 +129,8 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] bus: &Connection,
     ) -> Result<ObjectPath<'static>, Error> {
-        self.begin(Command::Reload, &options, &header, bus).await
+        none(&options)?;
+        self.begin(Command::Reload, &header, bus).await
     }
 
     /// Hands over to a new process of the program on disk. The job is done when that serves; the
@@ -95,7 +142,119 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
         #[zbus(connection)] bus: &Connection,
     ) -> Result<ObjectPath<'static>, Error> {
-        self.begin(Command::Upgrade, &options, &header, bus).await
+        none(&options)?;
+        self.begin(Command::Upgrade, &header, bus).await
+    }
+
+    /// Restarts a service: newcomers are held, its clients are told in waves, its unit is
+    /// restarted, and everybody is let in again; one unit at a time, if it has several. Option
+    /// `force` (b): override those refusals of the interlock that may be overridden, and go on
+    /// when the first clients do not come back.
+    #[zbus(out_args("job"))]
+    async fn restart(
+        &self,
+        service: String,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<ObjectPath<'static>, Error> {
+        let options = how(&options)?;
+        let command = Command::Restart { service, options };
+        self.begin(command, &header, bus).await
+    }
+
+    /// Sends the clients of a service away and holds newcomers. The job is in the state `away`
+    /// when all have left; then the service may be stopped. It ends with Resume. Option `force`
+    /// as for Restart.
+    #[zbus(out_args("job"))]
+    async fn drain(
+        &self,
+        service: String,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<ObjectPath<'static>, Error> {
+        let options = how(&options)?;
+        let command = Command::Drain { service, options };
+        self.begin(command, &header, bus).await
+    }
+
+    /// Brings a service back that was drained. The job is that of the drain, which is done when
+    /// the clients are back.
+    #[zbus(out_args("job"))]
+    async fn resume(
+        &self,
+        service: String,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<ObjectPath<'static>, Error> {
+        none(&options)?;
+        self.begin(Command::Resume { service }, &header, bus).await
+    }
+
+    /// Drains what a systemd unit serves, which systemd is about to stop: clients are told that
+    /// it restarts or, if that is the unit's job, that it stops. No jobs: there is nothing to
+    /// drain, or the host goes down. Option `force` as for Restart.
+    #[zbus(out_args("jobs"))]
+    async fn drain_unit(
+        &self,
+        unit: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<Vec<ObjectPath<'static>>, Error> {
+        let command = UnitCommand::Drain(how(&options)?);
+        self.begin_unit(unit, command, &header, bus).await
+    }
+
+    /// Brings back what was drained by DrainUnit, because the unit runs again.
+    #[zbus(out_args("jobs"))]
+    async fn resume_unit(
+        &self,
+        unit: &str,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<Vec<ObjectPath<'static>>, Error> {
+        none(&options)?;
+        self.begin_unit(unit, UnitCommand::Resume, &header, bus).await
+    }
+
+    /// Returns the service of a job to normal, from wherever the job stands.
+    #[zbus(out_args("job"))]
+    async fn cancel_job(
+        &self,
+        id: u32,
+        options: Options,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<ObjectPath<'static>, Error> {
+        none(&options)?;
+        self.begin(Command::Cancel { job: id }, &header, bus).await
+    }
+
+    /// What Restart would do, without doing it: figures, and each refusal of the interlock with
+    /// its name, what is in the way, what to do about it, and whether `force` overrides it.
+    #[zbus(out_args("plan", "refusals"))]
+    async fn plan(&self, service: String, options: Options) -> Result<PlanRow, Error> {
+        none(&options)?;
+        let mut plan = self.outlet.plan(service).await?;
+        let refusals = std::mem::take(&mut plan.refusals);
+        let refusals = refusals.into_iter().map(|one| {
+            let name = one.obstacle.name().to_owned();
+            (name, one.sentence, one.remedy, one.may_be_forced)
+        });
+        let figures = match serde_json::to_value(&plan) {
+            Ok(serde_json::Value::Object(figures)) => figures,
+            _ => serde_json::Map::new(),
+        };
+        let figures = figures
+            .iter()
+            .filter(|(name, _)| *name != "refusals")
+            .filter_map(|(name, value)| Some((name.clone(), figure(value)?)))
+            .collect();
+        Ok((figures, refusals.collect()))
     }
 
     /// The service of a name.

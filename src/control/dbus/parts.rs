@@ -292,7 +292,7 @@ impl Job {
 }
 
 /// Texts and truths as they are; numbers as `t` if they can be, else as `x` or `d`.
-fn figure(value: &serde_json::Value) -> Option<OwnedVariant> {
+pub(super) fn figure(value: &serde_json::Value) -> Option<OwnedVariant> {
     use serde_json::Value;
     let variant = match value {
         Value::Bool(truth) => Variant::from(*truth),

@@ -4,6 +4,7 @@
 
 mod drive;
 mod facts;
+mod host;
 mod losses;
 mod targets;
 
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(super) use self::drive::Update;
 use self::drive::{Drive, Told};
 use self::facts::Inquiry;
+pub(super) use self::facts::InUse;
 pub(super) use self::losses::Losses;
 use self::targets::Wanted;
 use super::life::Daemon;
