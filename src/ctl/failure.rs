@@ -30,7 +30,7 @@ pub(super) enum Failure {
     #[error("batond does not answer (see `systemctl status batond`)")]
     Silent,
     #[error(
-        "batond went away before the job had ended (see `systemctl status batond` and \
+        "batond went away before it had answered, or its job had ended (see `systemctl status batond` and \
          `journalctl -u batond`)"
     )]
     Gone,
@@ -134,7 +134,9 @@ impl Failure {
             (_, Some("ServiceUnknown" | "NameHasNoOwner")) => Self::NotRunning {
                 bus: bus.to_owned(),
             },
-            (_, Some("NoReply" | "Timeout" | "TimedOut")) => Self::Silent,
+            // The bus says this of whoever ends instead of answering.
+            (_, Some("NoReply")) => Self::Gone,
+            (_, Some("Timeout" | "TimedOut")) => Self::Silent,
             (_, Some("UnknownMethod" | "UnknownInterface" | "UnknownObject")) => {
                 Self::Unknown(text)
             }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::args::RunArgs;
@@ -149,6 +150,8 @@ pub(super) struct Daemon {
     pub(super) problems: Problems,
     pub(super) jobs: Jobs,
     pub(super) shown: Shown,
+    /// Held while the clients are being counted for somebody.
+    pub(super) counting: Rc<Mutex<()>>,
     log: Log,
     pub(super) inbox: Inbox,
     outlet: Outlet,
@@ -222,6 +225,7 @@ impl Daemon {
             problems: Problems::default(),
             jobs: Jobs::default(),
             shown,
+            counting: Rc::default(),
             log,
             inbox,
             outlet,
