@@ -94,11 +94,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// There is no such `kind` of thing; perhaps one of the `known` is meant.
-    pub fn unknown<'a>(
-        kind: &str,
-        name: &str,
-        known: impl Iterator<Item = &'a str>,
-    ) -> Self {
+    pub fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Self {
         let near = known
             .map(|one| (strsim::damerau_levenshtein(one, name), one))
             .min()

@@ -97,7 +97,8 @@ pub const fn is_own_field(name: &str) -> bool {
 /// The names of fields begin with `baton_`; the journal shows them in upper case. In use are
 /// `baton_service`, `baton_listener`, `baton_address`, `baton_backend`, `baton_client` (its
 /// address), `baton_clients` (how many), `baton_close_code`, `baton_reason`, `baton_error`,
-/// `baton_pid`, `baton_problem`, `baton_subject`: take one of them where it fits.
+/// `baton_pid`, `baton_problem`, `baton_subject`, `baton_severity`, `baton_remedy`: take one
+/// of them where it fits.
 ///
 /// ```
 /// use batond::control::message_id;

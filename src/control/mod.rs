@@ -11,5 +11,5 @@ pub mod notify;
 pub mod problem;
 pub mod signals;
 pub mod systemd1;
-pub mod view;
 pub mod units;
+pub mod view;

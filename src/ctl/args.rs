@@ -83,6 +83,56 @@ pub(super) enum Command {
     /// when that serves
     #[command(after_help = JOB)]
     Upgrade,
+    /// Show what a restart of a service would do, and what is in its way; exit status 75 if
+    /// something is
+    #[command(after_help = PLAN)]
+    Plan {
+        /// The service
+        service: String,
+    },
+    /// Restart a service: hold newcomers, tell its clients in waves, restart its unit, let
+    /// everybody in again
+    #[command(after_help = JOB)]
+    Restart {
+        /// The service
+        service: String,
+        /// Go on against those refusals that may be overridden, and when the first clients do not
+        /// come back
+        #[arg(long)]
+        force: bool,
+    },
+    /// Send the clients of a service away and hold newcomers, until `resume`; returns when all
+    /// have left
+    #[command(after_help = JOB)]
+    Drain {
+        #[command(flatten)]
+        what: What,
+        /// Go on against those refusals that may be overridden
+        #[arg(long)]
+        force: bool,
+    },
+    /// Let newcomers of a drained service in again; does not wait for them
+    Resume {
+        #[command(flatten)]
+        what: What,
+    },
+    /// Return the service of a job to normal, from wherever the job stands
+    #[command(after_help = JOB)]
+    Cancel {
+        /// The number of the job, as in `batonctl jobs`
+        job: u32,
+    },
+    /// Make `systemctl restart UNIT` a coordinated restart: enable the companion unit that drains
+    /// what UNIT serves before systemd stops it
+    Attach {
+        /// A service unit that a backend in the configuration names
+        unit: String,
+    },
+    /// Take that back
+    Detach {
+        /// The service unit
+        unit: String,
+    },
     /// Follow what happens, until Ctrl-C
     #[command(
         after_help = "JSON, one line each: {time, event, …} with event one of present \
@@ -93,6 +143,21 @@ pub(super) enum Command {
     )]
     Monitor,
 }
+
+/// What is drained or resumed.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct What {
+    /// The service
+    pub(super) service: Option<String>,
+    /// What this systemd unit serves; nothing is drained unless systemd is about to stop it
+    #[arg(long, value_name = "UNIT")]
+    pub(super) unit: Option<String>,
+}
+
+const PLAN: &str = "JSON: {service, clients, canary (told first), units: [name], rolling, \
+                    reconnect_rate (clients a second), rate_is_known, drain_ms, restart_ms (null: \
+                    unknown), length_ms, refusals: [{name, sentence, remedy, may_be_forced}]}";
 
 const JOBS: &str = "JSON: [{id, kind, service (\"\": all of batond), state, progress (percent), \
                     counts: {name: number}, started, ended (null: it runs), result (\"\": it \

@@ -1,6 +1,5 @@
 //! The daemon, as seen over the bus.
 
-use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use tokio::time::timeout;
 use zbus::fdo::{DBusProxy, ObjectManagerProxy};
 use zbus::names::{BusName, OwnedUniqueName};
 use zbus::proxy::{CacheProperties, MethodFlags};
-use zbus::{Connection, DynamicType, OwnedObjectPath, Proxy, Variant, connection};
+use zbus::{Connection, DynamicType, Proxy, connection};
 
 use super::failure::Failure;
 use super::properties::Properties;
@@ -62,14 +61,17 @@ impl Daemon {
 
     /// Has something begun, and returns the path of its job. On a terminal, a person may be asked
     /// for a password.
-    pub(super) async fn begin(&self, method: &str) -> Result<OwnedObjectPath, Failure> {
+    pub(super) async fn begin<B, R>(&self, method: &str, body: &B) -> Result<R, Failure>
+    where
+        B: serde::Serialize + DynamicType,
+        R: for<'d> zbus::wire::DynamicDeserialize<'d>,
+    {
         let (flags, patience) = if io::stdin().is_terminal() {
             (MethodFlags::ALLOW_INTERACTIVE_AUTH, INTERACTIVE_TIMEOUT)
         } else {
             (MethodFlags::empty(), CALL_TIMEOUT)
         };
-        let options: HashMap<&str, Variant<'_>> = HashMap::new();
-        self.call(method, flags, patience, &options).await
+        self.call(method, flags, patience, body).await
     }
 
     /// Asks the Manager for something.

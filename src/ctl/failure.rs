@@ -30,7 +30,7 @@ pub(super) enum Failure {
     #[error("batond does not answer (see `systemctl status batond`)")]
     Silent,
     #[error(
-        "batond went away before the job had ended (see `systemctl status batond` and \
+        "batond went away before it had answered, or its job had ended (see `systemctl status batond` and \
          `journalctl -u batond`)"
     )]
     Gone,
@@ -42,10 +42,18 @@ pub(super) enum Failure {
         name: String,
         nearest: Option<String>,
     },
+    #[error("{0}")]
+    Unfound(String),
     #[error("{0}\nnothing has changed: batond goes on with the configuration that it has")]
     ConfigurationRefused(String),
     #[error("no upgrade: {0}\nthe running process goes on as if nothing had happened")]
     HandoffFailed(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Failed(String),
+    #[error("cannot run systemctl: {0}")]
+    Systemctl(String),
     #[error("not now: {0} (try again when that is over)")]
     Busy(String),
     #[error("batond does not know this request, perhaps it is of another version: {0}")]
@@ -70,9 +78,11 @@ impl Failure {
         match self {
             Self::NoBus { .. } | Self::NotRunning { .. } | Self::Silent | Self::Gone => UNAVAILABLE,
             Self::NotAllowed(_) => NOPERM,
-            Self::NotFound { .. } => USAGE,
+            Self::NotFound { .. } | Self::Unfound(_) => USAGE,
             Self::ConfigurationRefused(_) => CONFIG,
-            Self::Busy(_) => TEMPFAIL,
+            Self::Busy(_) | Self::Refused(_) => TEMPFAIL,
+            Self::Failed(_) => SOFTWARE,
+            Self::Systemctl(_) => OSERR,
             Self::HandoffFailed(_) | Self::Unknown(_) | Self::Other(_) => SOFTWARE,
             Self::System(_) => OSERR,
             Self::Output(_) => IOERR,
@@ -102,6 +112,9 @@ impl Failure {
             "ConfigurationRefused" => Self::ConfigurationRefused(text),
             "HandoffFailed" => Self::HandoffFailed(text),
             "Busy" => Self::Busy(text),
+            "Interlock" => Self::Refused(text),
+            "CanaryLost" | "BackendNotBack" | "Canceled" => Self::Failed(text),
+            "NotFound" => Self::Unfound(text),
             "NotAuthorized" => Self::NotAllowed(text),
             _ => Self::Unknown(text),
         })
@@ -134,7 +147,9 @@ impl Failure {
             (_, Some("ServiceUnknown" | "NameHasNoOwner")) => Self::NotRunning {
                 bus: bus.to_owned(),
             },
-            (_, Some("NoReply" | "Timeout" | "TimedOut")) => Self::Silent,
+            // The bus says this of whoever ends instead of answering.
+            (_, Some("NoReply")) => Self::Gone,
+            (_, Some("Timeout" | "TimedOut")) => Self::Silent,
             (_, Some("UnknownMethod" | "UnknownInterface" | "UnknownObject")) => {
                 Self::Unknown(text)
             }

@@ -28,38 +28,77 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// Properties by name.
 type Values = HashMap<String, OwnedVariant>;
 
-/// Has a job begun by this method of the Manager, and follows it to its end, however that is.
+/// Has a job begun by this method of the Manager, and follows it to its end, however that is, or
+/// until it is in a state in which it waits.
 pub(super) async fn follow(
     daemon: &Daemon,
     method: &str,
+    body: &(impl serde::Serialize + zbus::DynamicType),
+    until: Option<&str>,
     progress: &mut Progress,
 ) -> Result<Job, Failure> {
     let mut signals = signals_of(daemon).await.map_err(Failure::Other)?;
     let mut jobs = Jobs::default();
-    let mut beginning = pin!(daemon.begin(method));
+    let mut beginning = pin!(daemon.begin::<_, OwnedObjectPath>(method, body));
     let path = loop {
         tokio::select! {
             begun = &mut beginning => break begun?,
             signal = signals.next() => jobs.hear(signal)?,
         }
     };
-    loop {
-        if let Some(values) = jobs.0.get(&path) {
-            let job = Job::read(Properties::copy(values))?;
-            if !job.runs() {
-                progress.end();
-                return Ok(job);
+    jobs.follow(daemon, signals, path, until, progress).await
+}
+
+/// Has jobs begun by this method of the Manager, and follows each as [`follow`] does.
+pub(super) async fn follow_all(
+    daemon: &Daemon,
+    method: &str,
+    body: &(impl serde::Serialize + zbus::DynamicType),
+    until: Option<&str>,
+    progress: &mut Progress,
+) -> Result<Vec<Job>, Failure> {
+    let paths: Vec<OwnedObjectPath> = daemon.begin(method, body).await?;
+    let mut all = Vec::new();
+    for path in paths {
+        let signals = signals_of(daemon).await.map_err(Failure::Other)?;
+        let Properties(values) = daemon
+            .properties(path.as_str(), "Job")
+            .await
+            .map_err(gone)?;
+        let jobs = Jobs(HashMap::from([(path.clone(), values)]));
+        all.push(jobs.follow(daemon, signals, path, until, progress).await?);
+    }
+    Ok(all)
+}
+
+impl Jobs {
+    async fn follow(
+        mut self,
+        daemon: &Daemon,
+        mut signals: MessageStream,
+        path: OwnedObjectPath,
+        until: Option<&str>,
+        progress: &mut Progress,
+    ) -> Result<Job, Failure> {
+        let jobs = &mut self;
+        loop {
+            if let Some(values) = jobs.0.get(&path) {
+                let job = Job::read(Properties::copy(values))?;
+                if !job.runs() || until == Some(job.state.as_str()) {
+                    progress.end();
+                    return Ok(job);
+                }
+                progress.show(&job);
             }
-            progress.show(&job);
-        }
-        match timeout(SILENCE, signals.next()).await {
-            Ok(signal) => jobs.hear(signal)?,
-            Err(_) => {
-                let Properties(values) = daemon
-                    .properties(path.as_str(), "Job")
-                    .await
-                    .map_err(gone)?;
-                jobs.0.insert(path.clone(), values);
+            match timeout(SILENCE, signals.next()).await {
+                Ok(signal) => jobs.hear(signal)?,
+                Err(_) => {
+                    let Properties(values) = daemon
+                        .properties(path.as_str(), "Job")
+                        .await
+                        .map_err(gone)?;
+                    jobs.0.insert(path.clone(), values);
+                }
             }
         }
     }

@@ -44,7 +44,8 @@ impl Row for Job {
             "done" => Style::Good,
             _ => Style::Bad,
         };
-        let message = self.message.lines().next().unwrap_or_default();
+        // The first line of a refusal says what was being done, the second what is wrong.
+        let message: Vec<&str> = self.message.lines().take(2).collect();
         vec![
             Cell::number(self.id),
             Cell::text(&self.kind),
@@ -52,7 +53,7 @@ impl Row for Job {
             Cell::text(&self.state).styled(style),
             Cell::text(format!("{} ago", span(self.started, now))),
             Cell::text(span(self.started, self.ended.unwrap_or(now))),
-            Cell::text(message),
+            Cell::text(message.join(": ")),
         ]
     }
 }

@@ -77,12 +77,25 @@ pub(super) struct Backend {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Service {
-    name: String,
+    pub(super) name: String,
     pub(super) clients: u64,
     listeners: Vec<String>,
     hosts: Vec<String>,
     paths: Vec<String>,
     backends: Vec<Backend>,
+}
+
+impl Service {
+    /// Whether a backend of it is this unit's.
+    pub(super) fn has_unit(&self, unit: &str) -> bool {
+        self.units().any(|one| one == unit)
+    }
+
+    /// Units that its backends name.
+    pub(super) fn units(&self) -> impl Iterator<Item = &str> {
+        let units = self.backends.iter().map(|one| one.unit.as_str());
+        units.filter(|unit| !unit.is_empty())
+    }
 }
 
 impl Row for Service {

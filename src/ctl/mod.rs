@@ -5,21 +5,25 @@
 //! `job`, `status` and `monitor` read what comes back, `table` and `progress` show it.
 
 pub mod args;
+mod attach;
 mod daemon;
 mod failure;
 mod follow;
 mod job;
 mod listing;
 mod monitor;
+mod plan;
 mod progress;
 mod properties;
 mod status;
 mod table;
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use zbus::{DynamicType, OwnedObjectPath, Variant};
 
 use self::args::{Args, Command};
 use self::daemon::Daemon;
@@ -28,7 +32,10 @@ use self::job::Job;
 use self::listing::{Certificate, Clients, Problem, Service};
 use self::progress::Progress;
 use self::status::Status;
-use self::table::Page;
+use self::table::{Page, Style};
+
+/// The state of a drain in which all clients have left.
+const AWAY: &str = "away";
 
 /// `batonctl`, from its arguments to its exit code, one of sysexits(3); the help lists them.
 pub fn main() -> ExitCode {
@@ -87,17 +94,98 @@ async fn run(args: Args) -> Result<(), Failure> {
         }
         Command::Problems => Problem::write(page, &Problem::all(&daemon).await?)?,
         Command::Jobs => listing::write(page, &Job::all(&daemon).await?)?,
-        Command::Reload => carry_out(&daemon, "Reload", page).await?,
-        Command::Upgrade => carry_out(&daemon, "Upgrade", page).await?,
+        Command::Reload => carry_out(&daemon, "Reload", &none(), None, page).await?,
+        Command::Upgrade => carry_out(&daemon, "Upgrade", &none(), None, page).await?,
+        Command::Plan { service } => plan::show(&daemon, &service, page).await?,
+        Command::Restart { service, force } => {
+            let body = (service, how(force));
+            carry_out(&daemon, "Restart", &body, None, page).await?;
+        }
+        Command::Drain { what, force } => match (what.service, what.unit) {
+            (Some(service), _) => {
+                let body = (service, how(force));
+                carry_out(&daemon, "Drain", &body, Some(AWAY), page).await?;
+            }
+            (None, unit) => drain_unit(&daemon, &unit.unwrap_or_default(), force, page).await?,
+        },
+        Command::Resume { what } => {
+            let jobs: Vec<OwnedObjectPath> = match (what.service, what.unit) {
+                (Some(service), _) => vec![daemon.begin("Resume", &(service, none())).await?],
+                (None, unit) => {
+                    let body = (unit.unwrap_or_default(), none());
+                    daemon.begin("ResumeUnit", &body).await?
+                }
+            };
+            page.line(Style::Plain, &format!("resumed: {} jobs", jobs.len()))?;
+        }
+        Command::Cancel { job } => {
+            let _: OwnedObjectPath = daemon.begin("CancelJob", &(job, none())).await?;
+            page.line(Style::Plain, &format!("job {job} is being cancelled"))?;
+        }
+        Command::Attach { unit } => attach::attach(&daemon, &unit, page).await?,
+        Command::Detach { unit } => attach::detach(&unit, page)?,
         Command::Monitor => {}
     }
     page.out.flush().map_err(Failure::Output)
 }
 
 /// Has a job done, and fails if it does.
-async fn carry_out(daemon: &Daemon, method: &str, page: &mut Page<'_>) -> Result<(), Failure> {
+async fn carry_out(
+    daemon: &Daemon,
+    method: &str,
+    body: &(impl serde::Serialize + DynamicType),
+    until: Option<&str>,
+    page: &mut Page<'_>,
+) -> Result<(), Failure> {
     let mut progress = Progress::new(page.json);
-    let job = follow::follow(daemon, method, &mut progress).await?;
-    job::write_end(&job, page)?;
+    let job = follow::follow(daemon, method, body, until, &mut progress).await?;
+    ended(&job, until, page)
+}
+
+/// What systemd calls before it stops a unit.
+async fn drain_unit(
+    daemon: &Daemon,
+    unit: &str,
+    force: bool,
+    page: &mut Page<'_>,
+) -> Result<(), Failure> {
+    let mut progress = Progress::new(page.json);
+    let body = (unit, how(force));
+    let jobs = follow::follow_all(daemon, "DrainUnit", &body, Some(AWAY), &mut progress).await?;
+    if jobs.is_empty() {
+        page.line(
+            Style::Plain,
+            &format!("nothing to drain: {unit} is not about to be stopped, or is told already"),
+        )?;
+    }
+    for job in jobs {
+        ended(&job, Some(AWAY), page)?;
+    }
+    Ok(())
+}
+
+/// Says how a job ended, or that it waits; fails if it did.
+fn ended(job: &Job, until: Option<&str>, page: &mut Page<'_>) -> Result<(), Failure> {
+    if until == Some(job.state.as_str()) && !page.json {
+        let text = format!(
+            "service {}: all clients have left (job {})",
+            job.service, job.id
+        );
+        page.line(Style::Plain, &text)?;
+        return Ok(());
+    }
+    job::write_end(job, page)?;
+    if job.runs() {
+        return Ok(());
+    }
     job.failure().map_or(Ok(()), Err)
+}
+
+/// No options.
+fn none() -> HashMap<&'static str, Variant<'static>> {
+    HashMap::new()
+}
+
+fn how(force: bool) -> HashMap<&'static str, Variant<'static>> {
+    HashMap::from([("force", Variant::from(force))])
 }

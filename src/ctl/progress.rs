@@ -34,8 +34,8 @@ impl Progress {
     pub(super) fn show(&mut self, job: &Job) {
         let text = format!("{}: {}{}", job.kind, job.state, counts(job));
         if let Some(bar) = &self.bar {
-            bar.set_position(job.progress.into());
             bar.set_message(text);
+            bar.set_position(job.progress.into());
         } else if !self.quiet && job.state != self.said {
             self.said.clone_from(&job.state);
             // Nobody reads what cannot be written.

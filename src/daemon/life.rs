@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -20,9 +21,9 @@ use super::shown::Shown;
 use crate::certificate::ticket::TicketKeys;
 use crate::control::command::{self, Inbox, Outlet};
 use crate::control::dbus::Bus;
-use crate::control::logind::Logind;
 use crate::control::jobs::{JobId, Jobs};
 use crate::control::journal::Log;
+use crate::control::logind::Logind;
 use crate::control::message_id;
 use crate::control::notify::Notifier;
 use crate::control::problem::Problems;
@@ -153,6 +154,8 @@ pub(super) struct Daemon {
     pub(super) problems: Problems,
     pub(super) jobs: Jobs,
     pub(super) shown: Shown,
+    /// Held while the clients are being counted for somebody.
+    pub(super) counting: Rc<Mutex<()>>,
     log: Log,
     pub(super) coordinator: Coordinator,
     pub(super) updates: mpsc::UnboundedReceiver<Update>,
@@ -239,6 +242,7 @@ impl Daemon {
             problems: Problems::default(),
             jobs: Jobs::default(),
             shown,
+            counting: Rc::default(),
             log,
             coordinator,
             updates,

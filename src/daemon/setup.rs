@@ -114,7 +114,12 @@ pub(super) fn load(path: &Path, tickets: &Arc<TicketKeys>) -> Result<Loaded, Sta
             .collect(),
         examination,
     };
-    let examined = config.certificates.iter().zip(examined).map(in_use).collect();
+    let examined = config
+        .certificates
+        .iter()
+        .zip(examined)
+        .map(in_use)
+        .collect();
     Ok(Loaded {
         config,
         doors,

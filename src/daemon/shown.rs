@@ -93,7 +93,8 @@ impl Daemon {
         });
     }
 
-    /// Counts the clients, beside everything else that happens.
+    /// Counts the clients, beside everything else that happens, for one caller after the other:
+    /// anybody may ask, and the workers have better things to do.
     pub(super) fn answer_clients(
         &self,
         service: Option<String>,
@@ -106,7 +107,9 @@ impl Daemon {
             .iter()
             .filter_map(|one| Some((one.cookie().ok()?, one.name().to_owned())))
             .collect();
+        let counting = Rc::clone(&self.counting);
         tokio::task::spawn_local(async move {
+            let _turn = counting.lock().await;
             let count = edge.count(service.as_deref(), limit).await;
             let view = |one: Connected| ClientView {
                 service: one.service,

@@ -1,8 +1,8 @@
 //! Who is connected, as an operator asks for it.
 
-use jiff::Timestamp;
-
 use std::net::IpAddr;
+
+use jiff::Timestamp;
 
 use super::clients::Clients;
 use super::listener::Cookie;
@@ -35,8 +35,13 @@ impl Count {
         let mut asked = clients.snapshot();
         asked.retain(|one| service.is_none_or(|name| one.service().name == name));
         let total = asked.len();
+        // The worker has clients to serve: only those who are listed are put in order.
+        if limit < total {
+            asked.select_nth_unstable_by_key(limit, |one| one.since);
+            asked.truncate(limit);
+        }
         asked.sort_unstable_by_key(|one| one.since);
-        let first = asked.into_iter().take(limit).map(|one| Connected {
+        let first = asked.into_iter().map(|one| Connected {
             service: one.service().name.clone(),
             socket: one.socket,
             peer: one.peer,

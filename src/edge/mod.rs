@@ -33,8 +33,8 @@ mod worker;
 mod workers;
 
 pub use acceptor::Door;
-pub use census::{Connected, Count};
 pub use backend::Backend;
+pub use census::{Connected, Count};
 pub use departures::{Departures, Notice, Selection};
 pub use drain::{Announcement, Departure};
 pub use loss::{Fate, Loss};

@@ -182,7 +182,8 @@ impl Edge {
 
     /// Clients of one service with a WebSocket now; 0, if there is no such service.
     pub fn clients_of(&self, service: &str) -> usize {
-        self.service(service).map_or(0, |one| one.counters().clients as usize)
+        self.service(service)
+            .map_or(0, |one| one.counters().clients as usize)
     }
 
     /// Who has a WebSocket now, of one service or of all: all are counted, and those who came

@@ -59,6 +59,11 @@ fn a_reload_puts_a_good_configuration_into_use_and_refuses_a_bad_one(machine: &M
     assert_eq!(machine.property("batond", "NFileDescriptorStore"), "1");
     client.echo("after all");
 
+    let level = ["systemctl", "service-log-level", "batond.service"];
+    assert_eq!(machine.check(&level).trim(), "info");
+    machine.check(&[&level[..], &["debug"]].concat());
+    assert_eq!(machine.check(&level).trim(), "debug");
+
     // `batonctl upgrade` in the unit, with the name going on to the successor.
     machine.check(&["batonctl", "upgrade"]);
     assert_eq!(client.farewell().code(), 1012);

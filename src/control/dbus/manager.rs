@@ -31,7 +31,10 @@ type Options = HashMap<String, OwnedVariant>;
 
 /// Figures, and each refusal: name, what is in the way, what to do about it, and whether `force`
 /// overrides it.
-type PlanRow = (HashMap<String, OwnedVariant>, Vec<(String, String, String, bool)>);
+type PlanRow = (
+    HashMap<String, OwnedVariant>,
+    Vec<(String, String, String, bool)>,
+);
 
 /// Name and path of an object.
 type Named = (String, ObjectPath<'static>);
@@ -218,7 +221,8 @@ impl Manager {
         #[zbus(connection)] bus: &Connection,
     ) -> Result<Vec<ObjectPath<'static>>, Error> {
         none(&options)?;
-        self.begin_unit(unit, UnitCommand::Resume, &header, bus).await
+        self.begin_unit(unit, UnitCommand::Resume, &header, bus)
+            .await
     }
 
     /// Returns the service of a job to normal, from wherever the job stands.

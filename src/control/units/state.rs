@@ -60,6 +60,12 @@ pub struct UnitState {
 }
 
 impl UnitState {
+    /// Its processes run, and nobody has begun to stop them.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(self.active.as_str(), "active" | "reloading" | "refreshing")
+    }
+
     /// What this state means for those who have lost the unit's process. The job decides, if there
     /// is one, since it is what somebody wants; then the state; then, of a process that is ending
     /// by itself, `Restart=` (systemd.service(5)).

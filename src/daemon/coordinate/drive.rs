@@ -219,7 +219,9 @@ impl Drive {
             Action::Probe { after } => self.probe(after),
             Action::LetIn(count) => {
                 if let Some(service) = self.inquiry.edge.service(&service) {
-                    service.hold().let_in(usize::try_from(count).unwrap_or(usize::MAX));
+                    service
+                        .hold()
+                        .let_in(usize::try_from(count).unwrap_or(usize::MAX));
                 }
             }
             Action::OpenHold(target) => {
@@ -227,11 +229,7 @@ impl Drive {
                 self.departures = None;
             }
             Action::Raise { unit, why } => {
-                let _ = updates.send(Update::Raise {
-                    service,
-                    unit,
-                    why,
-                });
+                let _ = updates.send(Update::Raise { service, unit, why });
             }
             Action::Clear { .. } => {
                 let _ = updates.send(Update::Clear { service });

@@ -99,12 +99,20 @@ impl Inquiry {
         let Some(service) = self.edge.service(&self.wanted.service) else {
             return;
         };
-        for unit in self.wanted.targets.iter().filter_map(|one| one.unit.as_deref()) {
+        for unit in self
+            .wanted
+            .targets
+            .iter()
+            .filter_map(|one| one.unit.as_deref())
+        {
             match self.units.state(unit).await {
                 Ok(state) => facts.units.push(UnitFact {
                     unit: unit.to_owned(),
                     load: state.load,
-                    has_peer: service.backends().iter().any(|one| one.unit() != Some(unit)),
+                    has_peer: service
+                        .backends()
+                        .iter()
+                        .any(|one| one.unit() != Some(unit)),
                 }),
                 Err(error) => facts.systemd = Some(error.to_string()),
             }
@@ -118,9 +126,8 @@ impl Inquiry {
         let then = now.checked_add(within).unwrap_or(now);
         let shown_by = |one: &&InUse| {
             let services = self.edge.service(&self.wanted.service);
-            services.is_some_and(|service| {
-                one.listeners.iter().any(|listener| service.is_on(listener))
-            })
+            services
+                .is_some_and(|service| one.listeners.iter().any(|listener| service.is_on(listener)))
         };
         let bad = |one: &InUse| {
             let verdict = one.examination.verdict(now);
@@ -136,6 +143,10 @@ impl Inquiry {
                 ),
             })
         };
-        self.in_use.iter().filter(shown_by).filter_map(bad).collect()
+        self.in_use
+            .iter()
+            .filter(shown_by)
+            .filter_map(bad)
+            .collect()
     }
 }

@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(super) use self::drive::Update;
 use self::drive::{Drive, Told};
-use self::facts::Inquiry;
 pub(super) use self::facts::InUse;
+use self::facts::Inquiry;
 pub(super) use self::losses::Losses;
 use self::targets::Wanted;
 use super::life::Daemon;
@@ -176,12 +176,18 @@ impl Daemon {
                 let _ = answer.send(Ok(Vec::new()));
                 return;
             }
-            // Who cannot say that it is a restart is not told so for nothing: clients of a
-            // service that stops come back to a refusal.
-            let stops = units
-                .state(&unit)
-                .await
-                .is_ok_and(|state| state.job == Some(JobType::Stop));
+            let stops = match units.state(&unit).await {
+                // Nobody is about to stop it, or it has gone already.
+                Ok(state) if state.job.is_none() || !state.is_up() => {
+                    let _ = answer.send(Ok(Vec::new()));
+                    return;
+                }
+                Ok(state) => state.job == Some(JobType::Stop),
+                Err(error) => {
+                    tracing::debug!("why does {unit} stop? {error}");
+                    false
+                }
+            };
             let _ = updates.send(Update::UnitAsked {
                 all,
                 options,
@@ -216,7 +222,9 @@ impl Daemon {
         Wanted::all(&self.edge, service)?;
         let drained = |one: &&Running| one.kind == Kind::Drain && one.wanted.service == service;
         let Some(running) = self.coordinator.running.iter().find(drained) else {
-            return Err(Refusal::NotFound(format!("service {service:?} is not drained")));
+            return Err(Refusal::NotFound(format!(
+                "service {service:?} is not drained"
+            )));
         };
         let _ = running.orders.try_send(Told::Resume);
         Ok(running.job)
@@ -341,11 +349,7 @@ impl Daemon {
                 progress,
                 counts,
             } => self.jobs.advance(job, state, progress, counts),
-            Update::Raise {
-                service,
-                unit,
-                why,
-            } => self.problems.raise(Problem {
+            Update::Raise { service, unit, why } => self.problems.raise(Problem {
                 name: problem::BACKEND_NOT_BACK,
                 subject: format!("service.{service}"),
                 severity: Severity::Critical,
@@ -456,9 +460,7 @@ fn outcome(report: &JobReport) -> Result<String, Refusal> {
 
 /// The report, as the job's object has it.
 fn figures(report: &JobReport) -> Report {
-    let JobReport {
-        drain, returns, ..
-    } = report;
+    let JobReport { drain, returns, .. } = report;
     let mut figures: Report = BTreeMap::from([
         ("took_ms", report.took_ms.into()),
         ("clients", report.clients.into()),

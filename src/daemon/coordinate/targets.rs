@@ -54,7 +54,11 @@ impl Wanted {
         Ok(Self {
             service: name.to_owned(),
             targets: vec![Target {
-                unit: service.backends().iter().find_map(|one| one.unit()).map(str::to_owned),
+                unit: service
+                    .backends()
+                    .iter()
+                    .find_map(|one| one.unit())
+                    .map(str::to_owned),
                 backend: None,
             }],
         })
@@ -115,6 +119,10 @@ impl Wanted {
 fn find(edge: &Edge, name: &str) -> Result<std::sync::Arc<Service>, Refusal> {
     edge.service(name).ok_or_else(|| {
         let services = edge.services();
-        Refusal::unknown("service", name, services.iter().map(|one| one.name.as_str()))
+        Refusal::unknown(
+            "service",
+            name,
+            services.iter().map(|one| one.name.as_str()),
+        )
     })
 }
