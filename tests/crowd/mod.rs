@@ -2,17 +2,16 @@
 //! rate. They keep books of what each of them sees. Each kind has a thread of its own, so that the
 //! newcomers do not wait for the steady ones.
 //!
-//! All speak `wss://`. Of the steady ones every other speaks TLS 1.2, the rest and the newcomers
-//! TLS 1.3. A steady one keeps the tickets that it gets, and none of the others'.
+//! All speak `wss://`. A steady one keeps the TLS tickets that it gets, and none of the others'.
 
 // Each test program includes this module and uses its own part of it.
 #![allow(dead_code)]
 
-mod books;
+pub(crate) mod books;
 mod newcomer;
 mod steady;
-mod trust;
-mod way_in;
+pub(crate) mod trust;
+pub(crate) mod way_in;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,11 +23,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
-pub(crate) use books::{Books, End, Newcomer};
-pub(crate) use trust::{NAME, Trust};
-pub(crate) use way_in::{Arrival, Failure};
-
-use books::Ledger;
+use books::{Books, Ledger};
+use trust::Trust;
 
 /// How long any one wait may take before a test fails. It bounds a hang, it measures nothing.
 const PATIENCE: Duration = Duration::from_secs(120);

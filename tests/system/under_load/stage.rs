@@ -1,8 +1,9 @@
 //! batond in a machine, with TLS, in front of an application that bears a crowd.
 
 use batond::demo::backend::Backend;
+use rustls::version::{TLS12, TLS13};
 
-use crate::crowd::{NAME, Trust};
+use crate::crowd::trust::{NAME, Trust};
 use crate::installation::install;
 use crate::machine::Machine;
 use crate::support::certificate::Authority;
@@ -49,7 +50,7 @@ impl Stage {
         install(machine);
         machine.check(&["systemctl", "start", "batond"]);
         Self {
-            trust: Trust::new(&authority.pem()),
+            trust: Trust::new(&authority.pem(), &[&TLS13, &TLS12]),
             _backend: backend,
         }
     }

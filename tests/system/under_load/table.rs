@@ -8,7 +8,9 @@ use rustls::{HandshakeKind, ProtocolVersion};
 
 use super::events::{Death, Event, Expected};
 use super::{NEWCOMERS, STEADY};
-use crate::crowd::{Arrival, Books, Crowd, End, Failure, Newcomer};
+use crate::crowd::Crowd;
+use crate::crowd::books::{Books, End, Newcomer};
+use crate::crowd::way_in::{Arrival, Failure};
 use crate::machine::Machine;
 
 /// One event.
