@@ -82,6 +82,9 @@ fn upgrade(machine: &Machine) -> Option<Death> {
     let old = machine.main_process("batond");
     machine.check(&["batonctl", "upgrade"]);
     assert!(old.wait_gone(END), "the predecessor stays");
+    // Told by one that is not the main process any more, systemd complains.
+    let journal = machine.check(&["journalctl", "--unit=batond", "--output=cat"]);
+    assert!(!journal.contains("Got notification"), "{journal}");
     None
 }
 
