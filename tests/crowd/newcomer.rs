@@ -20,7 +20,7 @@ use super::way_in::{Socket, arrive};
 const UNDER_WAY: usize = 2000;
 
 /// How long one waits for its echo and the end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Newcomers while `come` says so.
 pub(super) async fn come(plan: Arc<Plan>, ledger: Arc<Ledger>, mut come: watch::Receiver<bool>) {

@@ -23,7 +23,7 @@ const GATHERING: usize = 64;
 const OWN_DELAY: Duration = Duration::from_millis(500);
 
 /// How long a client waits for the end of the connection after its reply to a Close.
-const END_PATIENCE: Duration = Duration::from_secs(60);
+const END_PATIENCE: Duration = Duration::from_secs(300);
 
 /// All of them, until their crowd is dropped.
 pub(super) async fn stay(plan: Arc<Plan>, ledger: Arc<Ledger>, mut crowd: watch::Receiver<bool>) {

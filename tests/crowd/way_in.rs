@@ -19,7 +19,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use super::trust::NAME;
 
 /// How long a client waits for an answer before it gives up.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Bytes that a connection reads at once: there are many connections, and messages are short.
 const READ_SIZE: usize = 1024;
@@ -53,7 +53,7 @@ pub(crate) enum Failure {
     Reset(String),
     /// The answer was another than 101.
     Answered(u16),
-    /// Anything else, also no answer within 90 s.
+    /// Anything else, also no answer within five minutes.
     Other(String),
 }
 

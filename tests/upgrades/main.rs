@@ -33,11 +33,11 @@ const STEADY: usize = 20;
 const SETTINGS: &str = r#"
 [restart]
 retry = "10ms-100ms"
-deadline = "60s"
-close_timeout = "50s"
+deadline = "400s"
+close_timeout = "300s"
 
 [limits]
-handshake_timeout = "60s"
+handshake_timeout = "300s"
 "#;
 
 #[test]

@@ -14,12 +14,12 @@ pub(super) const PORT: u16 = 443;
 /// Room for the crowd, and time for a machine that is busy with it.
 const SETTINGS: &str = r#"
 [restart]
-deadline = "120s"
-close_timeout = "100s"
+deadline = "400s"
+close_timeout = "300s"
 
 [limits]
 clients = 8000
-handshake_timeout = "90s"
+handshake_timeout = "300s"
 "#;
 
 /// What has to stay while the crowd is there.
