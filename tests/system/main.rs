@@ -25,6 +25,11 @@ macro_rules! on_each_release {
     };
 }
 
+#[path = "../crowd/mod.rs"]
+mod crowd;
+#[path = "../support/mod.rs"]
+mod support;
+
 mod client;
 mod installation;
 mod machine;
@@ -35,4 +40,5 @@ mod handoff;
 mod reload;
 mod sockets;
 mod store;
+mod under_load;
 mod units;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use zbus::fdo::RequestNameFlags;
 use zbus::{Connection, connection};
 
@@ -148,11 +148,19 @@ impl Attendant {
                 Err(_) => self.complain("no answer"),
             }
             self.note_tried();
-            tokio::select! {
-                () = sleep(pause) => {}
-                _ = self.wish.wait_for(|wish| *wish == Wish::End) => {}
-            }
+            // Ends early when no other attempt is wanted.
+            let _ = timeout(pause, self.nameless()).await;
             pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Until the end is wished for. Without a connection there is no name to let go, so nobody
+    /// has to wait for that.
+    async fn nameless(&mut self) {
+        let wish = self.wish.wait_for(|wish| *wish != Wish::HaveName).await;
+        if wish.is_ok_and(|wish| *wish == Wish::LetNameGo) {
+            self.standing.send_replace(Standing::NameLetGo);
+            let _ = self.wish.wait_for(|wish| *wish == Wish::End).await;
         }
     }
 
@@ -234,5 +242,26 @@ impl Attendant {
                  when the bus is there and its policy, org.batond.Baton1.conf, is installed)"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::command::{Snapshot, channel};
+    use crate::restart::lifecycle::Phase;
+
+    #[tokio::test]
+    async fn where_there_is_no_bus_nobody_waits_for_the_name_to_be_let_go() {
+        let (_inbox, outlet) = channel(Snapshot {
+            phase: Phase::Serving,
+            generation: 1,
+            clients: 0,
+        });
+        let mut bus = Bus::join(Some("unix:path=/nonexistent/bus".to_owned()), outlet);
+        bus.tried(Duration::MAX).await;
+        let gone = timeout(Duration::from_secs(60), bus.let_name_go(Duration::MAX)).await;
+        assert!(gone.is_ok(), "waits for a name that it does not have");
+        bus.leave().await;
     }
 }

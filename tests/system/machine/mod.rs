@@ -11,8 +11,10 @@ mod cgroup;
 mod launch;
 mod process;
 mod requirement;
+mod sockets;
 mod wait;
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -233,19 +235,36 @@ impl Machine {
 
     /// Connects to a port of the machine's own 127.0.0.1.
     pub(crate) fn connect(&self, port: u16) -> io::Result<TcpStream> {
+        self.within_network(|| TcpStream::connect((Ipv4Addr::LOCALHOST, port)))?
+    }
+
+    /// Runs something on a thread that is in the machine's network. Sockets that are made there
+    /// stay in it, and so do threads that are started there.
+    ///
+    /// Fails if the machine is gone.
+    pub(crate) fn within_network<T: Send>(
+        &self,
+        visit: impl FnOnce() -> T + Send,
+    ) -> io::Result<T> {
         let network = File::open(format!("/proc/{}/ns/net", self.leader.pid()))?;
-        // A socket stays in the network in which it was made, and only a thread that is not
-        // needed any more may leave the host's.
+        // Only a thread that is not needed any more may leave the host's.
         thread::scope(|scope| {
             let visitor = scope.spawn(|| {
                 let kind = Some(LinkNameSpaceType::Network);
                 move_into_link_name_space(network.as_fd(), kind)?;
-                TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+                Ok(visit())
             });
             visitor
                 .join()
-                .expect("the connecting thread does not panic")
+                .expect("the thread in the machine's network does not panic")
         })
+    }
+
+    /// The remote ports of the connections to a port that a process has accepted, as opposed to
+    /// those that wait in the accept queue.
+    pub(crate) fn accepted(&self, port: u16) -> HashSet<u16> {
+        let network = PathBuf::from(format!("/proc/{}/net", self.leader.pid()));
+        sockets::accepted(&network, port).expect("list the machine's connections")
     }
 }
 

@@ -3,12 +3,16 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::wait::wait;
+
+/// How long it may take until every thread has noticed a stop.
+const STOP: Duration = Duration::from_secs(30);
 
 /// See pidfd_open(2).
 #[derive(Debug)]
@@ -40,6 +44,34 @@ impl Process {
     pub(crate) fn wait_gone(&self, deadline: Duration) -> bool {
         let mut end = [PollFd::new(&self.handle, PollFlags::IN)];
         wait(&mut end, Instant::now() + deadline).expect("wait for the end of a process")
+    }
+
+    /// Stops the process, and returns when none of its threads runs any more.
+    ///
+    /// # Panics
+    ///
+    /// If it is gone, or still runs after 30 s.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        let deadline = Instant::now() + STOP;
+        // Nobody but the parent is told of a stop, so this has to look.
+        while !self.is_stopped().expect("a process to be stopped") {
+            assert!(Instant::now() < deadline, "process {} goes on", self.pid);
+            thread::yield_now();
+        }
+    }
+
+    /// All threads are in the state T (proc_pid_stat(5)).
+    fn is_stopped(&self) -> io::Result<bool> {
+        for thread in fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            let stat = fs::read_to_string(thread?.path().join("stat"))?;
+            // The name before it may contain anything.
+            let state = stat.rsplit_once(") ").map(|(_, rest)| rest.as_bytes()[0]);
+            if state != Some(b'T') {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Becomes readable when the process ends.
