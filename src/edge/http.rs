@@ -268,9 +268,8 @@ impl Connection {
                     "the backend switched to a protocol that was not asked for",
                 );
             };
-            service
-                .tally()
-                .upgraded(asked.elapsed().saturating_sub(held));
+            let took = asked.elapsed().saturating_sub(held);
+            service.tally().upgraded(took);
             let backend = hyper::upgrade::on(&mut response);
             return upgrade::switch(self, service, occupied, client, backend, response);
         }

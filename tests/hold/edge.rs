@@ -1,7 +1,6 @@
 //! One test's world: the edge with its workers, and scripted backends.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -145,7 +144,7 @@ pub(crate) fn dead() -> Backend {
     let socket = socket.expect("make a socket");
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     rustix::net::bind(&socket, &free).expect("bind a free port");
-    Backend::Tcp(TcpListener::from(OwnedFd::from(socket)))
+    Backend::Tcp(TcpListener::from(socket))
 }
 
 pub(crate) fn listen(backend: &Backend) {

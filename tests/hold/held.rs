@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::time::Instant;
 
 use rustix::process::Signal;
 
@@ -208,13 +209,17 @@ fn a_client_that_leaves_while_it_is_held_frees_its_place() {
     ];
     let connect: [fn(&World) -> Peer; 2] = [World::client, World::secure_client];
     // The daemon learns of it at its own pace, so a few may still be refused.
-    let hold = |connect: fn(&World) -> Peer, ask: &str| loop {
-        let mut client = connect(&world);
-        client.send(ask);
-        if waits(&mut client) {
-            return client;
+    let hold = |connect: fn(&World) -> Peer, ask: &str| {
+        let begun = Instant::now();
+        loop {
+            let mut client = connect(&world);
+            client.send(ask);
+            if waits(&mut client) {
+                return client;
+            }
+            refused(&mut client);
+            assert!(begun.elapsed() < PATIENCE, "the place is not free");
         }
-        refused(&mut client);
     };
     for connect in connect {
         for ask in &asks {

@@ -1,12 +1,15 @@
 //! What the clients of a lost backend are told depends on what becomes of its unit.
 
-use batond::edge::{Backend as Configured, Fate, Loss};
+use batond::edge::close::CloseCode;
+use batond::edge::{Backend as Configured, Fate, Loss, Notice, Selection};
 use rustix::net::Shutdown;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::edge::{World, service, until};
-use crate::frame::Frame;
+use crate::frame::{Frame, TEXT};
 use crate::peer::Peer;
+use crate::support::PATIENCE;
 use crate::world::Backend;
 
 const UNIT: Option<&str> = Some("app.service");
@@ -124,4 +127,40 @@ fn what_clients_do_meanwhile_is_heard() {
     its_backend.hear(&[Frame::text("hello?")]);
     Configured::settle(&loss.backend, Fate::Restarting);
     assert_eq!(talking.closed(), 1012);
+}
+
+#[test]
+fn who_is_to_leave_meanwhile_is_told_at_once() {
+    let backend = Backend::tcp();
+    let world = World::start(1, &[service("app", &[(&backend, UNIT)])]);
+    let mut losses = world.edge.losses().expect("not taken yet");
+    let (mut client, mut peer) = world.pair("/app", &backend);
+    // A message that will never end.
+    let begun = [Frame::more(TEXT, "so far ")];
+    peer.say(&begun);
+    client.hear(&begun);
+    peer.end();
+    question(&world, &mut losses);
+    let notice = Notice {
+        code: CloseCode::GOING_AWAY,
+        reason: "planned".to_owned(),
+        retry: None,
+        close_timeout: PATIENCE,
+        deadline: Instant::now() + PATIENCE * 3,
+    };
+    let selection = Selection {
+        service: "app".to_owned(),
+        backend: None,
+    };
+    let told_one = async {
+        let mut departures = world.edge.departures(&selection).await;
+        departures.tell(1, &notice).await
+    };
+    assert_eq!(world.runtime.block_on(told_one), 1);
+    assert_eq!(told(&mut client), (1001, "planned".to_owned()));
+    client.say(&[Frame::close(1001, "")]);
+    client.ended();
+    client.end();
+    let app = world.service("app");
+    until("it is counted", || app.counters().closed_cleanly == 1);
 }

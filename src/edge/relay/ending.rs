@@ -330,6 +330,8 @@ impl Relay {
             return Settled::Waiting;
         };
         let place = match telling.boundary(now) {
+            // Nothing more comes that would be worth waiting for.
+            _ if !self.backend.speaks => self.backend.cursor.at_frame_end(),
             Boundary::Quiet => quiet,
             Boundary::Message => {
                 !telling.owes(now, || self.backend.wire.unread_bytes())

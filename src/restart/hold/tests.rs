@@ -9,10 +9,12 @@ fn newcomer(hold: &Arc<Hold>) -> Newcomer {
     Newcomer::new(Arc::clone(hold), Instant::now() + LONG, 1000)
 }
 
+/// What should come within moments must come within a minute.
 fn block_on<F: Future>(test: F) -> F::Output {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_time().build();
-    runtime.expect("a runtime").block_on(test)
+    let runtime = builder.enable_time().build().expect("a runtime");
+    let bounded = async { tokio::time::timeout(Duration::from_secs(60), test).await };
+    runtime.block_on(bounded).expect("it hangs")
 }
 
 /// Looks once. None: it waits.
