@@ -115,7 +115,7 @@ fn chains() -> Vec<Row> {
         row(
             "untrusted",
             "clients have another root",
-            &["untrusted-root"],
+            &["root-included", "untrusted-root"],
             |it| {
                 let other = Identity::root(&it.name("other root"));
                 it.serve(&[&it.leaf(), &it.ca, &it.root])
