@@ -3,7 +3,9 @@
 #![allow(missing_docs)]
 
 mod clients;
+mod command;
 mod faulty;
+mod files;
 mod forecast;
 mod healthy;
 mod issue;
