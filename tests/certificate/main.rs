@@ -13,4 +13,5 @@ mod openssl;
 mod row;
 mod server;
 mod table;
+mod unfit;
 mod unusable;

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::clients::{Target, Verdicts, ask_all};
 use super::row::{Row, Server};
-use super::{faulty, healthy, server, unusable};
+use super::{faulty, healthy, server, unfit, unusable};
 
 /// Findings of critical severity that no client minds, each for its reason.
 const CRITICAL_AND_HARMLESS: &[(&str, &str)] = &[
@@ -35,6 +35,7 @@ fn nothing_is_missed_and_no_alarm_is_false() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut rows = healthy::rows();
     rows.extend(faulty::rows());
+    rows.extend(unfit::rows());
     rows.extend(unusable::rows());
     let on_disk: Vec<OnDisk> = rows.iter().map(|row| prepare(row, folder.path())).collect();
     let is_served = |one: &&OnDisk| one.server.is_some();

@@ -188,9 +188,9 @@ pub(super) fn faults<'a>(above: impl Iterator<Item = &'a Certificate>) -> usize 
     above
         .map(|one| {
             let weak = one.weak_hash.is_some() && !one.is_self_issued();
-            usize::from(weak)
-                + usize::from(one.key.is_small())
-                + usize::from(!(one.is_ca && one.may_certify) && !one.is_self_issued())
+            let is_authority = one.is_self_issued() || (one.is_ca && one.may_certify);
+            [weak, one.key.is_small(), !is_authority]
         })
+        .map(|faults| faults.into_iter().filter(|is| *is).count())
         .sum()
 }
