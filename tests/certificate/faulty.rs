@@ -248,6 +248,19 @@ fn authorities() -> Vec<Row> {
             },
         ),
         row(
+            "authority-critical",
+            "authority with a critical extension that nobody knows",
+            &["unknown-critical-extension"],
+            |it| {
+                under(it, &|params| {
+                    let oid = [1, 3, 6, 1, 4, 1, 99999, 1];
+                    let mut extension = CustomExtension::from_oid_content(&oid, vec![5, 0]);
+                    extension.set_criticality(true);
+                    params.custom_extensions.push(extension);
+                })
+            },
+        ),
+        row(
             "not-strict",
             "leaf without authority key identifier",
             &["not-strict"],
