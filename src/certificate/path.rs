@@ -9,7 +9,7 @@ use super::x509::Certificate;
 /// most four steps.
 const PATHS_MAX: usize = 64;
 const STEPS_MAX: usize = 8;
-const VISITS_MAX: usize = 1000;
+const CHECKS_MAX: usize = 1000;
 
 /// One way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,8 @@ pub(super) struct Paths {
     dead_end: Vec<usize>,
     /// Certificates whose issuer is there by name, but has not signed them.
     pub(super) badly_signed: Vec<usize>,
-    visits: usize,
+    /// Signatures checked so far.
+    checks: usize,
 }
 
 impl Paths {
@@ -49,8 +50,7 @@ impl Paths {
     fn go_on(&mut self, way: &mut Vec<usize>, served: &[Certificate], roots: &[Certificate]) {
         let Some(&last) = way.last() else { return };
         let here = &served[last];
-        self.visits += 1;
-        if self.visits > VISITS_MAX || self.found.len() >= PATHS_MAX {
+        if self.checks >= CHECKS_MAX || self.found.len() >= PATHS_MAX {
             return;
         }
         let mut leads_on = false;
@@ -93,6 +93,10 @@ impl Paths {
     }
 
     fn signed(&mut self, issuer: &Certificate, number: usize, subject: &Certificate) -> bool {
+        if self.checks >= CHECKS_MAX {
+            return false;
+        }
+        self.checks += 1;
         let signed = issuer.has_signed(subject) != Some(false);
         if !signed && !self.badly_signed.contains(&number) {
             self.badly_signed.push(number);
@@ -130,5 +134,47 @@ impl Path {
             .iter()
             .map(|number| &served[*number])
             .chain((!is_leaf).then_some(root))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+    use super::*;
+
+    /// Authorities of one name, each of which may have issued any other: what an attacker of path
+    /// building makes.
+    #[test]
+    fn a_maze_is_left_in_time() {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "maze");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = || KeyPair::generate().expect("a key");
+        let root = CertifiedIssuer::self_signed(params.clone(), key()).expect("a root");
+        let one_key = key();
+        let mut maze = Vec::new();
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, "x");
+        let first = CertifiedIssuer::signed_by(params.clone(), &one_key, &root).expect("a link");
+        for _ in 0..30 {
+            let link = params.signed_by(&one_key, &first).expect("a link");
+            maze.push(Certificate::read(link.der()).expect("a certificate"));
+        }
+        // Self-issued certificates end a way, so let the names differ where the keys do not.
+        for one in &mut maze {
+            one.issuer = b"other".to_vec();
+        }
+        let mut other = maze.clone();
+        for one in &mut other {
+            one.subject = b"other".to_vec();
+            one.issuer = maze[0].subject.clone();
+        }
+        maze.append(&mut other);
+        let paths = Paths::search(&maze, &[]);
+        assert!(paths.found.is_empty());
+        assert_eq!(paths.checks, CHECKS_MAX);
+        assert!(paths.dead_end().is_some());
     }
 }

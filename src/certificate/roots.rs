@@ -1,6 +1,6 @@
 //! The roots that clients trust, as certificates: webpki knows nothing of when a root ends.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use webpki::anchor_from_trusted_cert;
@@ -58,7 +58,7 @@ impl TrustedRoots {
         roots
     }
 
-    fn file(path: &PathBuf) -> Self {
+    fn file(path: &Path) -> Self {
         let label = format!("the roots in {}", path.display());
         match pem::certificates(&File::read(path), Part::Roots) {
             Ok(roots) => Self::of(label, roots),
@@ -89,5 +89,29 @@ impl TrustedRoots {
             anchors,
             finding: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_public_root_can_be_read() {
+        let roots = TrustedRoots::public();
+        let all = webpki_root_certs::TLS_SERVER_ROOT_CERTS.len();
+        assert_eq!(roots.certificates.len(), all);
+        assert_eq!(roots.anchors.len(), all);
+        assert!(roots.certificates.iter().all(Certificate::is_self_issued));
+        assert!(roots.finding.is_none());
+    }
+
+    #[test]
+    fn roots_that_cannot_be_read_are_told_and_harm_nobody() {
+        let roots = TrustedRoots::read(&Roots::File("/nonexistent/roots.pem".into()));
+        let finding = roots.finding.expect("a finding");
+        assert_eq!(finding.fault, Fault::RootsUnavailable);
+        assert!(!finding.breaks_clients());
+        assert!(finding.what.contains("/nonexistent"), "{}", finding.what);
     }
 }

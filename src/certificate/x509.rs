@@ -48,6 +48,8 @@ pub struct Certificate {
     pub may_sign: bool,
     /// Extended key usage allows servers; without that extension, it does.
     pub may_serve: bool,
+    /// Extended key usage is "any", which only some clients take for servers.
+    pub is_for_anything: bool,
     /// DNS names and addresses in subjectAltName; none: it has no such extension.
     pub names: Option<Names>,
     /// The subject's common name.
@@ -120,6 +122,7 @@ impl Certificate {
                 .is_none_or(|usage| usage.value.key_cert_sign()),
             lacks: lacks(&parsed),
             may_sign: usage.is_none_or(|usage| usage.value.digital_signature()),
+            is_for_anything: extended.as_ref().is_some_and(|usage| usage.value.any),
             may_serve: extended.is_none_or(|usage| usage.value.server_auth),
             names,
             common_name: name.map(|name| name.to_ascii_lowercase()),

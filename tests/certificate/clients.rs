@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use batond::certificate::client::Client;
@@ -33,42 +34,63 @@ pub(crate) type Verdicts = BTreeMap<String, Option<String>>;
 pub(crate) fn ask_all(targets: &[Target], folder: &Path) -> Vec<(&'static str, Client, Verdicts)> {
     let file = folder.join("targets.json");
     fs::write(&file, serde_json::to_vec(targets).expect("JSON")).expect("write a file");
-    let mut all = Vec::new();
-    let mut add = |name, family, verdicts: Option<Verdicts>| match verdicts {
-        Some(verdicts) => all.push((name, family, verdicts)),
-        // Straight to the terminal: the output of a test that passes is not shown.
-        None => drop(writeln!(
-            io::stderr(),
-            "skipped: {name} is not on this machine (run tests/certificate/install)"
-        )),
-    };
-    add(
-        "openssl",
-        Client::Openssl,
-        each(targets, "openssl", openssl),
-    );
-    add("curl", Client::Openssl, each(targets, "curl", curl));
-    let python = script("python3", "judge.py", &[file.as_os_str()], folder);
-    let mut python: BTreeMap<String, Verdicts> = python
-        .map(|output| serde_json::from_slice(&output).expect("verdicts"))
-        .unwrap_or_default();
-    add("python", Client::Openssl, python.remove("python"));
-    add("python-3.13", Client::Python, python.remove("python-3.13"));
     let read = |output: Vec<u8>| serde_json::from_slice(&output).expect("verdicts");
-    let node = script("node", "judge.mjs", &[file.as_os_str()], folder);
-    add("node", Client::Openssl, node.map(read));
-    add(
-        "gnutls",
-        Client::Gnutls,
-        each(targets, "gnutls-cli", gnutls),
-    );
-    add("rustls", Client::Rustls, Some(rustls_all(targets)));
-    add(
-        "chromium",
-        Client::Chromium,
-        chromium(targets, &file, folder).map(read),
-    );
-    all
+    let file = &file;
+    let run = |program: &str, name: &str| script(program, name, &[file.as_os_str()], folder);
+    // Side by side: most of the time each waits for its processes.
+    let (asked, python) = thread::scope(|scope| {
+        let commands = [
+            (
+                "openssl",
+                Client::Openssl,
+                "openssl",
+                openssl as fn(&Target) -> Command,
+            ),
+            ("curl", Client::Openssl, "curl", curl),
+            ("gnutls", Client::Gnutls, "gnutls-cli", gnutls),
+        ]
+        .map(|(name, family, program, ask)| {
+            (
+                name,
+                family,
+                scope.spawn(move || each(targets, program, ask)),
+            )
+        });
+        let node = scope.spawn(|| run("node", "judge.mjs").map(read));
+        let rustls = scope.spawn(|| Some(rustls_all(targets)));
+        let chromium = scope.spawn(|| chromium(targets, file, folder).map(read));
+        let python = scope.spawn(|| run("python3", "judge.py"));
+        let asked: Vec<_> = commands
+            .into_iter()
+            .chain([
+                ("node", Client::Openssl, node),
+                ("rustls", Client::Rustls, rustls),
+                ("chromium", Client::Chromium, chromium),
+            ])
+            .map(|(name, family, it)| (name, family, it.join().expect("the client was asked")))
+            .collect();
+        (asked, python.join().expect("Python was asked"))
+    });
+    let python: Option<BTreeMap<String, Verdicts>> =
+        python.map(|output| serde_json::from_slice(&output).expect("verdicts"));
+    let python = |name: &str| python.as_ref().and_then(|all| all.get(name).cloned());
+    asked
+        .into_iter()
+        .chain([
+            ("python", Client::Openssl, python("python")),
+            ("python-3.13", Client::Python, python("python-3.13")),
+        ])
+        .filter_map(|(name, family, verdicts)| {
+            if verdicts.is_none() {
+                // Straight to the terminal: the output of a test that passes is not shown.
+                drop(writeln!(
+                    io::stderr(),
+                    "skipped: {name} is not on this machine (run tests/certificate/install)"
+                ));
+            }
+            Some((name, family, verdicts?))
+        })
+        .collect()
 }
 
 fn each(targets: &[Target], program: &str, ask: fn(&Target) -> Command) -> Option<Verdicts> {
@@ -219,10 +241,11 @@ fn chromium(targets: &[Target], file: &Path, folder: &Path) -> Option<Vec<u8>> {
         let roots = CertificateDer::pem_file_iter(&target.roots).expect("read the roots");
         for (number, root) in roots.enumerate() {
             let der = folder.join("root.der");
+            // Trusted as an authority, and as a server if it is one itself.
             fs::write(&der, root.expect("PEM")).expect("write the root");
             let nickname = format!("{}-{number}", target.name);
             let der = der.to_str().expect("UTF-8");
-            certutil(&["-A", "-t", "C,,", "-n", &nickname, "-i", der]);
+            certutil(&["-A", "-t", "CP,,", "-n", &nickname, "-i", der]);
         }
     }
     let profile = folder.join("profile");

@@ -3,7 +3,9 @@
 #![allow(missing_docs)]
 
 mod clients;
+mod command;
 mod faulty;
+mod files;
 mod forecast;
 mod healthy;
 mod issue;
@@ -11,4 +13,5 @@ mod openssl;
 mod row;
 mod server;
 mod table;
+mod unfit;
 mod unusable;

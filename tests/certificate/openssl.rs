@@ -87,6 +87,8 @@ pub(crate) fn encrypted(key: &str) -> String {
 fn sign(at: &Path, name: &str, subject: &str, key: &[&str], signing: &[&str], extensions: &str) {
     let (request, key_file) = (format!("{name}.csr"), format!("{name}.key"));
     let (certificate, settings) = (format!("{name}.pem"), format!("{name}.ext"));
+    // An authority outlives what it issues.
+    let days = if extensions == AUTHORITY { "600" } else { "60" };
     let subject = format!("/CN={subject}");
     let mut make = vec!["req", "-new", "-nodes", "-newkey"];
     make.extend(key);
@@ -102,7 +104,7 @@ fn sign(at: &Path, name: &str, subject: &str, key: &[&str], signing: &[&str], ex
         "-CAkey",
         "ca.key",
         "-days",
-        "60",
+        days,
         "-set_serial",
         "77",
         "-out",

@@ -30,6 +30,17 @@ fn a_chain_and_its_key_are_taken() {
     assert_eq!(certificate.roots, Roots::Public);
 }
 
+/// It is better to serve it than nothing: some clients do not look, and the rest is told.
+#[test]
+fn a_certificate_that_clients_reject_is_taken() {
+    let mut params = rcgen::CertificateParams::new(["example.org".to_owned()]).expect("a name");
+    params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    let key = KeyPair::generate().expect("a key");
+    let expired = params.self_signed(&key).expect("a certificate");
+    with(expired.pem(), key.serialize_pem()).good();
+}
+
 #[test]
 fn everything_about_a_certificate_can_be_set() {
     let pair = pair();

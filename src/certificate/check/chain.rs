@@ -218,8 +218,7 @@ fn order(chain: &Chain) -> Vec<Finding> {
         let what = format!("{} in {} {what}", one.label, chain.file);
         findings.push(note(severity, fault, &one.label, what, remedy));
     };
-    for place in 1..served.len() {
-        let one = &served[place];
+    for (place, one) in served.iter().enumerate().skip(1) {
         let on_a_way = chain.paths.iter().any(|path| path.served.contains(&place));
         if is_twice(&place) {
             told(

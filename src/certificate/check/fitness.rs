@@ -3,7 +3,7 @@
 
 use super::Chain;
 use crate::certificate::client::Client::{
-    Chromium, Firefox, Gnutls, Java, Openssl, Python, Rustls,
+    Chromium, Firefox, Gnutls, Go, Java, Openssl, Python, Rustls,
 };
 use crate::certificate::finding::{Fault, Finding, Part};
 use crate::certificate::x509::{Certificate, Key};
@@ -16,11 +16,16 @@ pub(super) fn check(chain: &Chain) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     if !leaf.may_serve {
-        findings.push(found(
+        let finding = found(
             Fault::WrongPurpose,
             "is not for servers: its extended key usage lacks serverAuth",
             "have it issued with the extended key usage serverAuth",
-        ));
+        );
+        findings.push(if leaf.is_for_anything {
+            finding.only_for(&[Openssl, Python, Firefox, Rustls])
+        } else {
+            finding
+        });
     }
     if !leaf.may_sign {
         findings.push(
@@ -160,6 +165,7 @@ fn no_certifier(one: &Certificate) -> Finding {
         ),
         "have the certificate issued by an authority whose key usage has keyCertSign",
     )
+    .only_for(&[Openssl, Python, Chromium, Firefox, Gnutls, Java, Go])
 }
 
 fn small_key(one: &Certificate) -> Finding {
@@ -174,7 +180,7 @@ fn small_key(one: &Certificate) -> Finding {
         format!("the issuer {} has an RSA key of {bits} bits", one.label),
         "have the certificate issued by an authority with an RSA key of 2048 bits or more",
     )
-    .only_for(&[Openssl, Python, Chromium, Gnutls, Rustls])
+    .only_for(&[Openssl, Python, Rustls])
 }
 
 /// How many lasting faults a way has: clients that can choose take the one with the fewest.
@@ -182,9 +188,9 @@ pub(super) fn faults<'a>(above: impl Iterator<Item = &'a Certificate>) -> usize 
     above
         .map(|one| {
             let weak = one.weak_hash.is_some() && !one.is_self_issued();
-            usize::from(weak)
-                + usize::from(one.key.is_small())
-                + usize::from(!(one.is_ca && one.may_certify) && !one.is_self_issued())
+            let is_authority = one.is_self_issued() || (one.is_ca && one.may_certify);
+            [weak, one.key.is_small(), !is_authority]
         })
+        .map(|faults| faults.into_iter().filter(|is| *is).count())
         .sum()
 }

@@ -19,6 +19,7 @@ pub(super) use self::validity::{date, span};
 use jiff::Timestamp;
 use rustls::sign::CertifiedKey;
 
+use super::client::Client::{Gnutls, Go, Java, Openssl, Python};
 use super::file::File;
 use super::finding::{Fault, Finding, Part, Severity};
 use super::load;
@@ -196,7 +197,7 @@ fn parsed(pair: &CertifiedKey, file: &str, lasting: &mut Vec<Finding>) -> Vec<Ce
                     return Vec::new();
                 }
                 // Some clients refuse the whole chain, others never look at it.
-                lasting.push(finding);
+                lasting.push(finding.only_for(&[Openssl, Python, Gnutls, Java, Go]));
             }
         }
     }

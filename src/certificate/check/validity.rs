@@ -36,16 +36,11 @@ pub(super) fn turning_points(chain: &Chain) -> Vec<Timestamp> {
     let leaf = chain.leaf();
     let mut points = Vec::new();
     for one in chain.served.iter().chain(&chain.roots) {
-        points.extend([one.not_before, after(one.not_after)]);
-    }
-    let ends: Vec<Timestamp> = points.clone();
-    for end in ends {
-        let lifetime = lifetime(leaf, end);
-        points.extend(
-            Threshold::ALL
-                .iter()
-                .filter_map(|it| end.checked_sub(it.left(lifetime)).ok()),
-        );
+        let end = after(one.not_after);
+        points.extend([one.not_before, end]);
+        let lifetime = lifetime(leaf, one.not_after);
+        let left = Threshold::ALL.iter().map(|it| it.left(lifetime));
+        points.extend(left.filter_map(|left| end.checked_sub(left).ok()));
     }
     // After the leaf's end nothing that happens to the chain matters.
     points.retain(|point| *point <= after(leaf.not_after));
