@@ -29,6 +29,7 @@ mod client;
 mod installation;
 mod machine;
 
+mod backend;
 mod boot;
 mod farewell;
 mod handoff;
