@@ -34,6 +34,7 @@ mod client;
 mod installation;
 mod machine;
 
+mod backend;
 mod boot;
 mod farewell;
 mod handoff;

@@ -90,7 +90,7 @@ fn a_bus_that_hangs_blocks_nobody() {
         bus.freeze();
         assert!(late(units.restart(UNIT, SHORT).await), "no bus");
         assert!(late(units.start(UNIT, SHORT).await), "no bus");
-        let outlook = units.outlook(UNIT).await;
+        let outlook = units.outlook(UNIT, SHORT).await;
         assert!(matches!(outlook, Err(UnitsError::Late { .. })));
         // Not even a connection.
         let fresh = Units::connect(Some(&bus.address));
@@ -211,12 +211,12 @@ fn a_process_of_whose_end_systemd_has_not_heard_is_asked_for_again() {
             (("failed", "failed"), Outlook::Gone),
         ] {
             known.lock().unwrap().states = vec![running, running, then];
-            assert_eq!(units.outlook(UNIT).await.unwrap(), outlook);
+            assert_eq!(units.outlook(UNIT, LONG).await.unwrap(), outlook);
         }
         // It runs, whatever the relay has seen.
         known.lock().unwrap().states = vec![running];
-        assert_eq!(units.outlook(UNIT).await.unwrap(), Outlook::Running);
+        assert_eq!(units.outlook(UNIT, LONG).await.unwrap(), Outlook::Running);
         known.lock().unwrap().job = Some("stop");
-        assert_eq!(units.outlook(UNIT).await.unwrap(), Outlook::Gone);
+        assert_eq!(units.outlook(UNIT, LONG).await.unwrap(), Outlook::Gone);
     });
 }

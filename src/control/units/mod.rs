@@ -24,8 +24,9 @@ use proxy::ManagerProxy;
 /// Questions that need no work of systemd's.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long [`Units::outlook`] takes at most. Relays wait for it with their clients.
-const OUTLOOK_TIMEOUT: Duration = Duration::from_millis(800);
+/// How long systemd is asked again about a unit that seems to run. It hears of the end of a process
+/// within milliseconds.
+const DOUBT: Duration = Duration::from_millis(400);
 
 /// How soon systemd is asked again about a unit that seems to run; doubles each time.
 const AGAIN: Duration = Duration::from_millis(10);
@@ -193,26 +194,29 @@ impl Units {
         }
     }
 
-    /// What it means that a backend of this unit is gone: whether it comes back. Asks again for a
-    /// moment if the unit seems to run, since a process may have ended of which systemd has not
-    /// heard yet. Takes 0.8 s at most.
+    /// What it means that a backend of this unit is gone: whether it comes back. Asks again for
+    /// 0.4 s if the unit seems to run, since a process may have ended of which systemd has not
+    /// heard yet.
     ///
     /// # Errors
-    /// systemd could not be asked in time.
-    pub async fn outlook(&self, unit: &str) -> Result<Outlook, UnitsError> {
+    /// systemd could not be asked, or gave no answer within this time.
+    pub async fn outlook(&self, unit: &str, within: Duration) -> Result<Outlook, UnitsError> {
         let asked = Asked {
             verb: "look at",
             unit,
         };
-        let deadline = Instant::now() + OUTLOOK_TIMEOUT;
+        let deadline = Instant::now() + within;
+        let mut doubt = None;
         let mut pause = AGAIN;
         loop {
             let state = match timeout_at(deadline, self.look(&asked)).await {
                 Ok(state) => state?,
-                Err(_) => return Err(asked.late(OUTLOOK_TIMEOUT)),
+                Err(_) if doubt.is_some() => return Ok(Outlook::Running),
+                Err(_) => return Err(asked.late(within)),
             };
+            let until = *doubt.get_or_insert_with(|| deadline.min(Instant::now() + DOUBT));
             match state.outlook() {
-                Outlook::Running if Instant::now() + pause < deadline => {
+                Outlook::Running if Instant::now() + pause < until => {
                     sleep(pause).await;
                     pause *= 2;
                 }

@@ -233,6 +233,12 @@ impl Machine {
         Process::open(host).ok()
     }
 
+    /// The address of the machine's system bus, for a program of the host.
+    pub(crate) fn bus(&self) -> String {
+        let root = format!("/proc/{}/root", self.leader.pid());
+        format!("unix:path={root}/run/dbus/system_bus_socket")
+    }
+
     /// Connects to a port of the machine's own 127.0.0.1.
     pub(crate) fn connect(&self, port: u16) -> io::Result<TcpStream> {
         self.within_network(|| TcpStream::connect((Ipv4Addr::LOCALHOST, port)))?
