@@ -248,17 +248,17 @@ impl Attendant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::command::{Snapshot, channel};
+    use crate::control::command::channel;
+    use crate::control::journal;
+    use crate::control::view::View;
     use crate::restart::lifecycle::Phase;
 
     #[tokio::test]
     async fn where_there_is_no_bus_nobody_waits_for_the_name_to_be_let_go() {
-        let (_inbox, outlet) = channel(Snapshot {
-            phase: Phase::Serving,
-            generation: 1,
-            clients: 0,
-        });
-        let mut bus = Bus::join(Some("unix:path=/nonexistent/bus".to_owned()), outlet);
+        let (_inbox, outlet) = channel(View::new(Phase::Serving));
+        // No other test of this program may set up the log: it can be done once.
+        let log = journal::init(None).expect("the log is not set up yet");
+        let mut bus = Bus::join(Some("unix:path=/nonexistent/bus".to_owned()), outlet, log);
         bus.tried(Duration::MAX).await;
         let gone = timeout(Duration::from_secs(60), bus.let_name_go(Duration::MAX)).await;
         assert!(gone.is_ok(), "waits for a name that it does not have");

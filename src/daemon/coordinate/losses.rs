@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use tokio::sync::mpsc;
 
+use std::time::Duration;
+
 use crate::control::units::{Outlook, Units};
 use crate::edge::{Edge, Fate, Loss};
 
@@ -27,6 +29,9 @@ impl Losses {
     }
 }
 
+/// The clients wait for a second.
+const WITHIN: Duration = Duration::from_millis(900);
+
 /// Asks systemd, and answers.
 pub(super) fn settle(loss: Loss, units: Rc<Units>) {
     tokio::task::spawn_local(async move {
@@ -34,7 +39,7 @@ pub(super) fn settle(loss: Loss, units: Rc<Units>) {
             loss.backend.settle(Fate::Gone);
             return;
         };
-        let fate = match units.outlook(unit).await {
+        let fate = match units.outlook(unit, WITHIN).await {
             Ok(Outlook::Running | Outlook::Restarting) => Fate::Restarting,
             Ok(Outlook::Gone) => Fate::Gone,
             Err(error) => {
