@@ -1,6 +1,6 @@
 //! Files → checks → verdict → swap; what breaks when; what clients really hit.
 //!
-//! In this order: a [`file`] is read, with what is known of why it cannot be; [`load`] makes a
+//! In this order: a [`file`](mod@file) is read, with what is known of why it cannot be; [`load`] makes a
 //! pair of chain and key out of the PEM in them. [`check`] looks at the pair the way clients do,
 //! against the [`roots`] that they trust, and says what is wrong as [`finding`]s, each with the
 //! [`client`]s that fail because of it. All findings of one moment are a [`verdict`]; [`forecast`]

@@ -13,6 +13,10 @@ use x509_parser::public_key::PublicKey;
 /// What a label is cut to, in characters: a name in a certificate may have any length.
 const LABEL_MAX: usize = 80;
 
+/// What a certificate with an empty subject may lack.
+pub(super) const CRITICAL_NAMES: &str =
+    "a subjectAltName that is marked critical, as its subject is empty";
+
 /// A certificate, read.
 #[derive(Clone, Debug)]
 pub struct Certificate {
@@ -260,6 +264,10 @@ fn lacks(parsed: &X509Certificate<'_>) -> Vec<&'static str> {
     let mut lacks = Vec::new();
     if !is_self_issued && !has(&oids::OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER) {
         lacks.push("an authority key identifier");
+    }
+    let names = parsed.subject_alternative_name().ok().flatten();
+    if parsed.subject().iter().next().is_none() && names.is_some_and(|names| !names.critical) {
+        lacks.push(CRITICAL_NAMES);
     }
     if parsed.is_ca() {
         if !has(&oids::OID_X509_EXT_SUBJECT_KEY_IDENTIFIER) {

@@ -1,8 +1,8 @@
 //! Chains that are over, broken, or odd above the leaf.
 
 use rcgen::{
-    BasicConstraints, CustomExtension, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
-    KeyUsagePurpose, NameConstraints,
+    BasicConstraints, CustomExtension, DistinguishedName, ExtendedKeyUsagePurpose, GeneralSubtree,
+    IsCa, KeyUsagePurpose, NameConstraints,
 };
 
 use super::issue::{Identity, bundle, key, lives};
@@ -258,6 +258,24 @@ fn authorities() -> Vec<Row> {
                     extension.set_criticality(true);
                     params.custom_extensions.push(extension);
                 })
+            },
+        ),
+        row(
+            "no-subject-plain",
+            "subject empty, subjectAltName not critical",
+            &["not-strict"],
+            |it| {
+                let leaf = it.ca.leaf_with(&[&it.host], key(), &|params| {
+                    params.distinguished_name = DistinguishedName::new();
+                    params.subject_alt_names.clear();
+                    // SEQUENCE OF one dNSName (RFC 5280 section 4.2.1.6).
+                    let length = u8::try_from(it.host.len()).expect("a short name");
+                    let mut names = vec![0x30, length + 2, 0x82, length];
+                    names.extend(it.host.as_bytes());
+                    let names = CustomExtension::from_oid_content(&[2, 5, 29, 17], names);
+                    params.custom_extensions.push(names);
+                });
+                it.serve(&[&leaf, &it.ca])
             },
         ),
         row(

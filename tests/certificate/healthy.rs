@@ -1,8 +1,8 @@
 //! Certificates that every client takes: nothing may be said about them but what does no harm.
 
 use rcgen::{
-    BasicConstraints, GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose, NameConstraints,
-    PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize,
+    BasicConstraints, DistinguishedName, GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose,
+    NameConstraints, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize,
 };
 
 use super::issue::{Identity, bundle, key, key_for, lives};
@@ -194,6 +194,12 @@ fn leaves() -> Vec<Row> {
         row("half-way", "half of its life is over", &[], |it| {
             let half = |params: &mut _| lives(params, -45.0, 45.0);
             let leaf = it.ca.leaf_with(&[&it.host], key(), &half);
+            it.serve(&[&leaf, &it.ca])
+        }),
+        row("no-subject", "names in subjectAltName alone", &[], |it| {
+            let leaf = it.ca.leaf_with(&[&it.host], key(), &|params| {
+                params.distinguished_name = DistinguishedName::new();
+            });
             it.serve(&[&leaf, &it.ca])
         }),
         row(

@@ -6,7 +6,7 @@ use crate::certificate::client::Client::{
     Chromium, Firefox, Gnutls, Go, Java, Openssl, Python, Rustls,
 };
 use crate::certificate::finding::{Fault, Finding, Part};
-use crate::certificate::x509::{Certificate, Key};
+use crate::certificate::x509::{CRITICAL_NAMES, Certificate, Key};
 
 pub(super) fn check(chain: &Chain) -> Vec<Finding> {
     let leaf = chain.leaf();
@@ -138,6 +138,11 @@ fn weak_signature(chain: &Chain, one: &Certificate) -> Option<Finding> {
 }
 
 fn not_strict(one: &Certificate) -> Option<Finding> {
+    let clients: &[_] = if one.lacks.contains(&CRITICAL_NAMES) {
+        &[Python, Chromium]
+    } else {
+        &[Python]
+    };
     (!one.lacks.is_empty()).then(|| {
         Finding::fatal(
             Fault::NotStrict,
@@ -150,7 +155,7 @@ fn not_strict(one: &Certificate) -> Option<Finding> {
             ),
             "have it issued again with these extensions, as RFC 5280 section 4.2.1 demands",
         )
-        .only_for(&[Python])
+        .only_for(clients)
     })
 }
 

@@ -1,9 +1,8 @@
 //! All checks of one certificate, without I/O: what was read goes in, findings come out.
 //!
-//! What does not change with time is found once, when the files are [`examine`]d: [`fitness`] of
-//! the leaf and its key, the [`chain`] up to a root, the [`names`], and a [`handshake`]. What time
-//! changes, [`validity`], is asked for any moment: for now it makes the verdict, for later times
-//! the forecast.
+//! What does not change with time is found once, when the files are [`examine`]d: the fitness of
+//! the leaf and its key, the chain up to a root, the names, a handshake. What time changes, the
+//! validity, is asked for any moment: for now it makes the verdict, for later times the forecast.
 
 mod chain;
 mod fitness;
