@@ -61,6 +61,8 @@ message_ids! {
     CONFIGURATION_REFUSED = "a4b776c520ce4b8eafa6ee6394a429ea";
     /// Another configuration is in use.
     RELOADED = "ad603f6040f543738a1d0dda24a72265";
+    /// systemd's descriptor store holds less than it was given.
+    FD_STORE_TOO_SMALL = "31b48d25d414491996d052b3998a40bc";
     /// A TLS handshake did not come about.
     TLS_HANDSHAKE_FAILED = "fe4e14803d2a49768a0e86703489e778";
 }

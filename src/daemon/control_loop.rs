@@ -12,7 +12,7 @@ use super::life::{BUS_DEADLINE, Daemon};
 use crate::control::command::{Answer, Command, Refusal};
 use crate::control::signals::Signal;
 use crate::edge::Departure;
-use crate::restart::handoff::{HandoffError, Predecessor, Progress, Successor};
+use crate::restart::handoff::{Departing, HandoffError, Predecessor, Progress, Successor};
 use crate::restart::lifecycle::{Action, Event, Phase};
 
 /// How often the state is looked at for `STATUS=` and for progress reports.
@@ -66,6 +66,10 @@ impl Daemon {
                     }
                 }),
                 () = done(&mut draining) => Some(Event::Drained),
+                () = gone(&self.departing), if self.phase == Phase::HandedOver => {
+                    tracing::error!("the successor has ended: this process does, too, at once");
+                    Some(Event::SuccessorGone)
+                }
                 progress = next_progress(&mut predecessor) => {
                     self.note_predecessor(progress, &mut predecessor);
                     None
@@ -113,6 +117,7 @@ impl Daemon {
                 }
                 Action::CarryOn => {
                     preparing = None;
+                    self.failure = Some(format!("upgrade failed: {}", beginning(&failure)));
                     let outcome = Err(Refusal::HandoffFailed(failure));
                     tell(self.upgrading.take(), outcome);
                 }
@@ -151,6 +156,12 @@ fn tell(answer: Option<Answer>, outcome: Result<(), Refusal>) {
     }
 }
 
+/// What fits on the one line of `STATUS=`. A mistake in the configuration is on the second line.
+fn beginning(reason: &str) -> String {
+    let lines: Vec<&str> = reason.lines().take(2).collect();
+    lines.join(": ")
+}
+
 /// Resolves when the future does, and takes it away; never without one.
 async fn done<T>(pending: &mut Option<Pending<T>>) -> T {
     match pending {
@@ -176,6 +187,13 @@ async fn past(at: Option<Instant>) {
     match at {
         None => std::future::pending().await,
         Some(at) => tokio::time::sleep_until(at).await,
+    }
+}
+
+async fn gone(successor: &Option<Departing>) {
+    match successor {
+        None => std::future::pending().await,
+        Some(successor) => successor.ended().await,
     }
 }
 

@@ -122,7 +122,7 @@ pub(super) struct Daemon {
     pub(super) listeners: Rc<Vec<Listener>>,
     pub(super) edge: Rc<Edge>,
     pub(super) signals: Signals,
-    pub(super) systemd: Option<Systemd>,
+    pub(super) systemd: Option<Rc<Systemd>>,
     pub(super) phase: Phase,
     /// What the predecessor said last of its drain.
     pub(super) predecessor_left: Option<u64>,
@@ -135,8 +135,8 @@ pub(super) struct Daemon {
     pub(super) departure: Departure,
     /// Counts the configurations that were put into use.
     pub(super) generation: u64,
-    /// Why the last reload failed, on one line, until one succeeds.
-    pub(super) reload_failure: Option<String>,
+    /// What was asked for last and failed, and why, on one line.
+    pub(super) failure: Option<String>,
     pub(super) inbox: Inbox,
     outlet: Outlet,
     pub(super) bus: Option<Bus>,
@@ -170,7 +170,7 @@ impl Daemon {
             .map_err(system("start the workers"))?;
         // Kept from the start, because the bus may be on its way out when the question comes.
         let systemd = match timeout(ASK_DEADLINE, Systemd::connect(args.bus.as_deref())).await {
-            Ok(Ok(systemd)) => Some(systemd),
+            Ok(Ok(systemd)) => Some(Rc::new(systemd)),
             Ok(Err(error)) => {
                 tracing::debug!("{error}");
                 None
@@ -203,7 +203,7 @@ impl Daemon {
             before_drain: DrainReport::default(),
             departure: Departure::Restart,
             generation: 1,
-            reload_failure: None,
+            failure: None,
             inbox,
             outlet,
             bus: None,
@@ -281,30 +281,5 @@ impl Daemon {
             *shown = now;
             changed
         });
-    }
-
-    /// Stores what the next process is to have. systemd listens to the main process only: after
-    /// a handoff this waits until the predecessor has said who that is.
-    pub(super) fn store(&mut self) {
-        if std::mem::replace(&mut self.stored, true) {
-            return;
-        }
-        self.state.ticket_keys = self.tickets.carry();
-        fdstore::store(&self.notifier, &self.listeners, &self.gone, &mut self.state);
-    }
-
-    /// Looks whether a new ticket key is due; the next process gets it, too.
-    pub(super) fn rotate_tickets(&mut self) {
-        match self.tickets.rotate_if_due() {
-            Ok(false) => {}
-            Ok(true) => {
-                self.state.ticket_keys = self.tickets.carry();
-                // After a handover the successor speaks to systemd.
-                if self.phase.accepts() && self.stored {
-                    fdstore::store_state(&self.notifier, &mut self.state);
-                }
-            }
-            Err(error) => tracing::error!("{error}"),
-        }
     }
 }

@@ -5,6 +5,7 @@ pub mod args;
 mod control_loop;
 mod handover;
 pub mod inherited;
+mod keep;
 mod leave;
 mod life;
 mod reload;

@@ -18,7 +18,6 @@ use crate::control::message_id;
 use crate::edge::listener::{self, Cookie, Listener, Origin, PassedSocket};
 use crate::edge::{Announcement, Departure};
 use crate::event;
-use crate::restart::fdstore;
 
 /// How long the files may take, on whatever file system they are. Shorter than the watchdog's
 /// patience, since the control loop waits.
@@ -34,7 +33,7 @@ impl Daemon {
         let outcome = match self.try_reload().await {
             Ok(()) => {
                 self.generation += 1;
-                self.reload_failure = None;
+                self.failure = None;
                 event!(
                     INFO,
                     message_id::RELOADED,
@@ -45,7 +44,7 @@ impl Daemon {
                 Ok(())
             }
             Err(error) => {
-                self.reload_failure = Some(error.summary());
+                self.failure = Some(format!("reload failed: {}", error.summary()));
                 event!(
                     ERROR,
                     message_id::CONFIGURATION_REFUSED,
@@ -131,12 +130,7 @@ impl Daemon {
         if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
             listeners.iter_mut().for_each(Listener::take_over);
         }
-        if self.stored {
-            fdstore::store(&self.notifier, &self.listeners, &gone, &mut self.state);
-        } else {
-            // Together with what this process is still to store.
-            self.gone.extend(gone);
-        }
+        self.store_again(gone);
         let announcement = Announcement {
             departure: Departure::Removed,
             paced: false,

@@ -25,11 +25,18 @@ macro_rules! on_each_release {
     };
 }
 
+mod channel;
 mod client;
 mod installation;
+mod journal;
 mod machine;
+mod newcomers;
+mod steps;
+mod tracer;
+mod turnstile;
 
 mod boot;
+mod death;
 mod farewell;
 mod handoff;
 mod reload;
