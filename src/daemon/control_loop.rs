@@ -118,6 +118,8 @@ impl Daemon {
                 Action::CarryOn => {
                     preparing = None;
                     self.failure = Some(format!("upgrade failed: {}", beginning(&failure)));
+                    // Whoever asked may look there next.
+                    self.notifier.status(&self.status());
                     let outcome = Err(Refusal::HandoffFailed(failure));
                     tell(self.upgrading.take(), outcome);
                 }

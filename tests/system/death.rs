@@ -123,7 +123,7 @@ fn kill(machine: &Machine, turnstile: &mut Turnstile, step: Step, side: Side) ->
 }
 
 /// No other process of the unit lives on.
-fn assert_is_alone(machine: &Machine, main: &Process) {
+pub(crate) fn assert_is_alone(machine: &Machine, main: &Process) {
     for other in machine.processes("batond") {
         assert!(
             other.pid() == main.pid() || other.wait_gone(PATIENCE),

@@ -42,4 +42,5 @@ mod handoff;
 mod reload;
 mod sockets;
 mod store;
+mod successors;
 mod units;
