@@ -36,7 +36,9 @@ mod tracer;
 mod turnstile;
 
 mod boot;
+mod crash;
 mod death;
+mod drain;
 mod farewell;
 mod handoff;
 mod reload;
