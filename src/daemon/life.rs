@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::args::RunArgs;
 use super::inherited::{self, Inherited};
 use super::leave::ASK_DEADLINE;
-use super::setup::{self, Loaded, StartError};
+use super::setup::{self, Loaded, Sockets, StartError};
 use crate::certificate::ticket::TicketKeys;
 use crate::control::command::{self, Answer, Inbox, Outlet, Snapshot};
 use crate::control::dbus::Bus;
@@ -20,7 +20,7 @@ use crate::control::message_id;
 use crate::control::notify::Notifier;
 use crate::control::signals::Signals;
 use crate::control::systemd1::Systemd;
-use crate::edge::listener::Listener;
+use crate::edge::listener::{Listener, PassedSocket};
 use crate::edge::route::Routes;
 use crate::edge::{Departure, Door, Edge};
 use crate::event;
@@ -120,6 +120,8 @@ pub(super) struct Daemon {
     pub(super) gone: Vec<String>,
     pub(super) stored: bool,
     pub(super) listeners: Rc<Vec<Listener>>,
+    /// Sockets of socket units that have no place in the configuration now.
+    pub(super) aside: Rc<Vec<PassedSocket>>,
     pub(super) edge: Rc<Edge>,
     pub(super) signals: Signals,
     pub(super) systemd: Option<Rc<Systemd>>,
@@ -162,7 +164,11 @@ impl Daemon {
         let tickets = Arc::new(tickets);
         let Loaded { config, doors } = setup::load(&args.config, &tickets)?;
         setup::raise_descriptor_limit(config.limits.clients);
-        let (listeners, gone) = setup::listeners(&config, from_units, stored)?;
+        let Sockets {
+            listeners,
+            aside,
+            gone,
+        } = setup::listeners(&config, from_units, stored)?;
         let signals = Signals::new().map_err(system("take over the signals"))?;
         let program = setup::program().map_err(system("find the own program"))?;
         let routes = Routes::new(&config.services);
@@ -193,6 +199,7 @@ impl Daemon {
             gone,
             stored: false,
             listeners: Rc::new(listeners),
+            aside: Rc::new(aside),
             edge: Rc::new(edge),
             signals,
             systemd,

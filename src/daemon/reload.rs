@@ -16,7 +16,7 @@ use super::setup::{self, Loaded, StartError};
 use crate::certificate::ticket::TicketKeys;
 use crate::control::message_id;
 use crate::edge::listener::{self, Cookie, Listener, Origin, PassedSocket};
-use crate::edge::{Announcement, Departure};
+use crate::edge::{Announcement, Departure, Door};
 use crate::event;
 
 /// How long the files may take, on whatever file system they are. Shorter than the watchdog's
@@ -61,10 +61,12 @@ impl Daemon {
     async fn try_reload(&mut self) -> Result<(), StartError> {
         let Loaded { config, doors } = read(self.args.config.clone(), &self.tickets).await?;
         let system = |doing| move |source| StartError::System { doing, source };
+        let aside = self.aside.iter().map(PassedSocket::try_clone);
         let current = self
             .listeners
             .iter()
             .map(pass_on)
+            .chain(aside)
             .collect::<io::Result<_>>()
             .map_err(system("pass the listening sockets on"))?;
         // The listeners that stay are taken over as from a predecessor.
@@ -90,14 +92,16 @@ impl Daemon {
         self.edge
             .replace(prepared, &config.services, config.limits)
             .await;
-        self.doors = doors;
+        self.aside = Rc::new(setup::aside(opened.unclaimed));
+        let doors = std::mem::replace(&mut self.doors, doors);
         let replaced = std::mem::replace(&mut self.listeners, Rc::new(listeners));
-        self.close_removed(replaced).await;
+        self.close_removed(replaced, &doors).await;
         Ok(())
     }
 
-    /// Closes what is not listened on any more, and sends the clients who came through it away.
-    async fn close_removed(&mut self, mut replaced: Rc<Vec<Listener>>) {
+    /// Closes what is not listened on any more, and sends the clients who came through it away,
+    /// also those who are still in its queue.
+    async fn close_removed(&mut self, mut replaced: Rc<Vec<Listener>>, doors: &[Door]) {
         let now: Vec<(Option<Cookie>, String)> = self
             .listeners
             .iter()
@@ -113,12 +117,10 @@ impl Daemon {
                 // The file of a Unix socket stays, too.
                 listener.hand_on();
             } else {
-                tracing::info!(
-                    baton_listener = listener.name(),
-                    "listener.{}: closed on {}",
-                    listener.name(),
-                    listener.address()
-                );
+                tell_removed(listener);
+                if let Err(error) = listener.let_nobody_in() {
+                    tracing::debug!("newcomers may meet a socket that closes: {error}");
+                }
                 closed.extend(cookie);
             }
             let stored = listener.origin() != Origin::Systemd;
@@ -126,20 +128,40 @@ impl Daemon {
                 gone.push(listener.name().to_owned());
             }
         }
+        if !closed.is_empty() {
+            let announcement = Announcement {
+                departure: Departure::Removed,
+                paced: false,
+                within: None,
+                since: Instant::now(),
+            };
+            self.edge.close(&closed, &announcement).await;
+            let mut removed = setup::pairs(doors, &replaced);
+            removed.retain(|(_, one)| one.cookie().is_ok_and(|cookie| closed.contains(&cookie)));
+            self.edge.take_queued(&removed).await;
+        }
         drop(replaced);
         if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
             listeners.iter_mut().for_each(Listener::take_over);
         }
         self.store_again(gone);
-        let announcement = Announcement {
-            departure: Departure::Removed,
-            paced: false,
-            within: None,
-            since: Instant::now(),
-        };
-        if !closed.is_empty() {
-            self.edge.close(&closed, &announcement).await;
-        }
+    }
+}
+
+fn tell_removed(listener: &Listener) {
+    let (name, address) = (listener.name(), listener.address());
+    if listener.origin() == Origin::Systemd {
+        tracing::warn!(
+            baton_listener = name,
+            "listener.{name}: closed, but its socket unit goes on listening on {address}: whoever \
+             connects there waits until a reload takes the listener in again (or stop the socket \
+             unit)"
+        );
+    } else {
+        tracing::info!(
+            baton_listener = name,
+            "listener.{name}: closed on {address}"
+        );
     }
 }
 

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::acceptor::{Door, Post, accept};
+use super::acceptor::{Door, Post, accept, take_queued};
 use super::clients::{Client, Clients};
 use super::counters::Counters;
 use super::drain;
@@ -211,6 +211,8 @@ impl Worker {
             match command {
                 Command::Accept(posts, handshakes) => {
                     for (door, socket, cookie) in posts {
+                        // One that was closed may be back.
+                        self.forget(&[cookie]);
                         let post = Post {
                             door: Rc::new(door),
                             socket,
@@ -228,6 +230,17 @@ impl Worker {
                     tokio::task::spawn_local(async move {
                         drain::close(&worker, &sockets, announcement).await;
                     });
+                }
+                Command::TakeQueued(posts, done) => {
+                    for (door, socket, cookie) in posts {
+                        let post = Post {
+                            door: Rc::new(door),
+                            socket,
+                            cookie,
+                        };
+                        take_queued(&self, post);
+                    }
+                    let _ = done.send(());
                 }
                 Command::StopAccepting(done) => {
                     for acceptor in acceptors.drain(..) {
@@ -272,6 +285,7 @@ pub(super) type Batch = Vec<(Door, ListeningSocket, Cookie)>;
 pub(super) enum Command {
     Accept(Batch, Arc<Semaphore>),
     Close(Vec<Cookie>, drain::Announcement),
+    TakeQueued(Batch, oneshot::Sender<()>),
     StopAccepting(oneshot::Sender<()>),
     Drain(drain::Announcement, oneshot::Sender<()>),
     Ping(oneshot::Sender<()>),

@@ -108,6 +108,28 @@ impl Edge {
         }
     }
 
+    /// Accepts whoever waits in the queues of sockets that are about to be closed, since closing
+    /// would reset them.
+    pub async fn take_queued(&self, doors: &[(Door, &Listener)]) {
+        let batches = match self.prepare(doors) {
+            Ok(Prepared { batches }) => batches,
+            Err(error) => {
+                tracing::warn!("who waits on a removed listener is cut off: {error}");
+                return;
+            }
+        };
+        let mut answers = Vec::new();
+        for (worker, batch) in self.workers.iter().zip(batches) {
+            let (done, answer) = oneshot::channel();
+            if worker.send(Command::TakeQueued(batch, done)).await.is_ok() {
+                answers.push(answer);
+            }
+        }
+        for answer in answers {
+            let _ = answer.await;
+        }
+    }
+
     /// Tells every client to leave, and waits until all have left or the announcement's deadline
     /// has passed. A second call hurries the first.
     pub async fn drain(&self, announcement: &drain::Announcement) {

@@ -137,7 +137,7 @@ fn a_socket_unit_decides_on_the_address_and_on_how_many() {
         .collect();
     assert_eq!(adopted, cookies);
     assert_eq!(opened.unclaimed.len(), 1);
-    assert_eq!(opened.unclaimed[0].0, "other");
+    assert_eq!(opened.unclaimed[0].name, "other");
 }
 
 #[test]

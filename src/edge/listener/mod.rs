@@ -1,8 +1,9 @@
 //! Listening sockets: passed to this process by systemd or by a predecessor, else bound here.
 //!
 //! A listening socket outlives the processes that accept on it: all of them share one open file
-//! description, and its accept queue with it. `SO_REUSEPORT` is never used, because each of its
-//! sockets has a queue of its own, and what waits there is reset when the socket is closed.
+//! description, and its accept queue with it. `SO_REUSEPORT` is not the way there, because each of
+//! its sockets has a queue of its own, and what waits there is reset when the socket is closed. It
+//! is used for one moment only, when an address takes the place of one that it overlaps with.
 //!
 //! Who removes the file of a Unix socket: systemd removes its own. A file that batond bound is
 //! removed by the [`Listener`] whose duty it is, when that is dropped. The duty begins with
@@ -23,6 +24,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
+use socket2::{SockFilter, SockRef};
 
 use crate::config::{Address, ListenerConfig};
 
@@ -160,6 +162,30 @@ impl Listener {
             name: &self.name,
             socket: self.as_fd(),
             from_unit: self.origin == Origin::Systemd,
+        }
+    }
+
+    /// Lets nobody in any more, while those who are in the queue can still be accepted: otherwise
+    /// somebody would come between the last of them and the closing, and be reset. A connect over
+    /// TCP is not answered from now on, so that the client tries again after a second, and meets
+    /// whoever listens there then. A socket that a socket unit has stays as it is.
+    ///
+    /// There is no way back.
+    ///
+    /// # Errors
+    /// What the kernel says to the filter (`SO_ATTACH_FILTER`, socket(7)).
+    pub fn let_nobody_in(&mut self) -> io::Result<()> {
+        /// `BPF_RET | BPF_K` with 0 bytes: every packet is dropped.
+        const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
+        if self.origin == Origin::Systemd {
+            return Ok(());
+        }
+        match &self.socket {
+            ListeningSocket::Tcp(socket) => SockRef::from(socket).attach_filter(&[DROP]),
+            ListeningSocket::Unix(_) => {
+                self.file.take().into_iter().for_each(SocketFile::remove);
+                Ok(())
+            }
         }
     }
 
