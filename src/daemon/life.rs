@@ -116,6 +116,8 @@ pub(super) struct Daemon {
     pub(super) tickets: Arc<TicketKeys>,
     /// As it was stored last, or came with the handoff.
     pub(super) state: State,
+    /// Sockets from an earlier configuration, until this process serves.
+    retired: Vec<Listener>,
     /// Names under which sockets may be stored that nobody claimed.
     pub(super) gone: Vec<String>,
     pub(super) stored: bool,
@@ -167,6 +169,7 @@ impl Daemon {
         let Sockets {
             listeners,
             aside,
+            retired,
             gone,
         } = setup::listeners(&config, from_units, stored)?;
         let signals = Signals::new().map_err(system("take over the signals"))?;
@@ -200,6 +203,7 @@ impl Daemon {
             stored: false,
             listeners: Rc::new(listeners),
             aside: Rc::new(aside),
+            retired,
             edge: Rc::new(edge),
             signals,
             systemd,
@@ -233,6 +237,7 @@ impl Daemon {
         predecessor: Option<(Predecessor, Outcome)>,
     ) -> Result<(), StartError> {
         self.accept().await?;
+        self.close_retired().await;
         // Before the predecessor lets the name go, and before anybody is told that all is ready.
         let mut bus = Bus::join(self.args.bus.clone(), self.outlet.clone());
         bus.tried(BUS_DEADLINE).await;
@@ -274,6 +279,22 @@ impl Daemon {
             bus.leave().await;
         }
         Ok(())
+    }
+
+    /// Closes what an earlier configuration listened on. Who has come before gets in, where a
+    /// listener of that name is still there.
+    async fn close_retired(&mut self) {
+        let mut retired = std::mem::take(&mut self.retired);
+        for listener in &mut retired {
+            let bound_anew = |one: &Listener| one.address() == listener.address();
+            if !self.listeners.iter().any(bound_anew) {
+                // Nobody else removes the file of a Unix socket.
+                listener.take_over();
+            }
+            setup::let_nobody_in(listener);
+        }
+        let still = setup::pairs(&self.doors, &retired);
+        self.edge.take_queued(&still).await;
     }
 
     /// What is to be seen from outside is brought up to date.

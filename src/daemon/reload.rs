@@ -118,9 +118,7 @@ impl Daemon {
                 listener.hand_on();
             } else {
                 tell_removed(listener);
-                if let Err(error) = listener.let_nobody_in() {
-                    tracing::debug!("newcomers may meet a socket that closes: {error}");
-                }
+                setup::let_nobody_in(listener);
                 closed.extend(cookie);
             }
             let stored = listener.origin() != Origin::Systemd;

@@ -179,6 +179,8 @@ pub(super) struct Sockets {
     pub(super) listeners: Vec<Listener>,
     /// Of socket units, and not in the configuration.
     pub(super) aside: Vec<PassedSocket>,
+    /// Not in the configuration any more. Somebody may wait in their queues.
+    pub(super) retired: Vec<Listener>,
     /// Names of those that nobody claims.
     pub(super) gone: Vec<String>,
 }
@@ -202,14 +204,22 @@ pub(super) fn listeners(
                  there waits until one does (configure it and reload, or stop its socket unit)"
             );
         } else {
-            tracing::warn!("a socket named {name:?} was kept that no listener claims: closed");
+            tracing::info!("a socket named {name:?} was kept that no listener claims: closed");
         }
     }
-    let unclaimed = opened.unclaimed.iter();
+    let gone = opened
+        .unclaimed
+        .iter()
+        .map(|one| one.name.clone())
+        .collect();
+    let (aside, own): (Vec<_>, Vec<_>) =
+        opened.unclaimed.into_iter().partition(|one| one.from_unit);
+    let adopt = |one: PassedSocket| Listener::adopt(one.name, one.socket, Origin::Handoff).ok();
     Ok(Sockets {
-        gone: unclaimed.map(|one| one.name.clone()).collect(),
-        aside: aside(opened.unclaimed),
+        retired: own.into_iter().filter_map(adopt).collect(),
         listeners: opened.listeners,
+        aside,
+        gone,
     })
 }
 
@@ -217,6 +227,14 @@ pub(super) fn listeners(
 /// whatever this process does with its copy. Only with that copy a reload can take them in again.
 pub(super) fn aside(unclaimed: Vec<PassedSocket>) -> Vec<PassedSocket> {
     unclaimed.into_iter().filter(|one| one.from_unit).collect()
+}
+
+/// The first step of closing a socket.
+pub(super) fn let_nobody_in(listener: &mut Listener) {
+    if let Err(error) = listener.let_nobody_in() {
+        let name = listener.name();
+        tracing::warn!("listener.{name}: who connects while it closes may be reset: {error}");
+    }
 }
 
 /// Says where each listener comes from.

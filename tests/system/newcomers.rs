@@ -80,12 +80,12 @@ fn visit(stream: TcpStream) -> Fate {
     let mut socket = match client("ws://localhost/", Uninterrupted(stream)) {
         Ok((socket, _)) => socket,
         Err(HandshakeError::Failure(error @ Error::Http(_))) => return refused(&error),
-        Err(HandshakeError::Failure(error)) => return ended(error),
+        Err(HandshakeError::Failure(error)) => return ended("upgrading", error),
         Err(error) => return refused(&error),
     };
     let hello = Message::text("hello");
     if let Err(error) = socket.send(hello.clone()) {
-        return ended(error);
+        return ended("sending", error);
     }
     match socket.read() {
         Ok(echo) if echo == hello => {
@@ -96,15 +96,15 @@ fn visit(stream: TcpStream) -> Fate {
         }
         Ok(Message::Close(Some(frame))) => Fate::SentAway(frame.code.into()),
         Ok(other) => Fate::Cut(format!("sent {other:?}")),
-        Err(error) => ended(error),
+        Err(error) => ended("reading", error),
     }
 }
 
-fn ended(error: Error) -> Fate {
+fn ended(doing: &str, error: Error) -> Fate {
     match error {
         Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Fate::Refused(format!("no answer within {PATIENCE:?}"))
         }
-        error => Fate::Cut(error.to_string()),
+        error => Fate::Cut(format!("{doing}: {error}")),
     }
 }

@@ -18,13 +18,14 @@ mod open;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
-use socket2::{SockFilter, SockRef};
+use socket2::SockRef;
 
 use crate::config::{Address, ListenerConfig};
 
@@ -166,23 +167,25 @@ impl Listener {
     }
 
     /// Lets nobody in any more, while those who are in the queue can still be accepted: otherwise
-    /// somebody would come between the last of them and the closing, and be reset. A connect over
-    /// TCP is not answered from now on, so that the client tries again after a second, and meets
-    /// whoever listens there then. A socket that a socket unit has stays as it is.
+    /// somebody would come between the last of them and the closing, and be reset. Over TCP,
+    /// whoever connects from now on is refused, or meets another socket of the port. A socket
+    /// that a socket unit has stays as it is.
     ///
-    /// There is no way back.
+    /// There is no way back without privileges.
     ///
     /// # Errors
-    /// What the kernel says to the filter (`SO_ATTACH_FILTER`, socket(7)).
+    /// What the kernel says to `SO_BINDTOIFINDEX`, Linux 5.0 and newer.
     pub fn let_nobody_in(&mut self) -> io::Result<()> {
-        /// `BPF_RET | BPF_K` with 0 bytes: every packet is dropped.
-        const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
-        if self.origin == Origin::Systemd {
-            return Ok(());
-        }
-        match &self.socket {
-            ListeningSocket::Tcp(socket) => SockRef::from(socket).attach_filter(&[DROP]),
-            ListeningSocket::Unix(_) => {
+        /// No interface has it, so nothing comes in through it. Unlike a packet filter, this takes
+        /// no privilege.
+        const NOWHERE: Option<NonZeroU32> = NonZeroU32::new(i32::MAX.cast_unsigned());
+        match (&self.socket, self.origin) {
+            (_, Origin::Systemd) => Ok(()),
+            // The option is one of the socket, whatever its family.
+            (ListeningSocket::Tcp(socket), _) => {
+                SockRef::from(socket).bind_device_by_index_v4(NOWHERE)
+            }
+            (ListeningSocket::Unix(_), _) => {
                 self.file.take().into_iter().for_each(SocketFile::remove);
                 Ok(())
             }
