@@ -16,6 +16,7 @@ use super::setup::{self, Loaded, StartError};
 use crate::certificate::ticket::TicketKeys;
 use crate::control::message_id;
 use crate::edge::listener::{self, Cookie, Listener, Origin, PassedSocket};
+use crate::edge::route::Routes;
 use crate::edge::{Announcement, Departure, Door};
 use crate::event;
 
@@ -89,19 +90,25 @@ impl Daemon {
                 self.edge.workers()
             );
         }
-        self.edge
+        let routes = self
+            .edge
             .replace(prepared, &config.services, config.limits)
             .await;
         self.aside = Rc::new(setup::aside(opened.unclaimed));
         let doors = std::mem::replace(&mut self.doors, doors);
         let replaced = std::mem::replace(&mut self.listeners, Rc::new(listeners));
-        self.close_removed(replaced, &doors).await;
+        self.close_removed(replaced, &doors, &routes).await;
         Ok(())
     }
 
     /// Closes what is not listened on any more, and sends the clients who came through it away,
     /// also those who are still in its queue.
-    async fn close_removed(&mut self, mut replaced: Rc<Vec<Listener>>, doors: &[Door]) {
+    async fn close_removed(
+        &mut self,
+        mut replaced: Rc<Vec<Listener>>,
+        doors: &[Door],
+        routes: &Arc<Routes>,
+    ) {
         let now: Vec<(Option<Cookie>, String)> = self
             .listeners
             .iter()
@@ -133,7 +140,7 @@ impl Daemon {
                 within: None,
                 since: Instant::now(),
             };
-            self.edge.close(&closed, &announcement).await;
+            self.edge.close(&closed, routes, &announcement).await;
             let mut removed = setup::pairs(doors, &replaced);
             removed.retain(|(_, one)| one.cookie().is_ok_and(|cookie| closed.contains(&cookie)));
             self.edge.take_queued(&removed).await;

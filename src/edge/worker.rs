@@ -59,9 +59,18 @@ pub(super) struct Worker {
     connections: Cell<usize>,
     empty: Notify,
     drain: RefCell<Option<drain::Announcement>>,
-    /// Sockets that were closed lately, and what those who came through them are told.
-    closed: RefCell<HashMap<Cookie, drain::Announcement>>,
+    /// Sockets that were closed lately.
+    closed: RefCell<HashMap<Cookie, Closed>>,
     farewell_begins: Notify,
+}
+
+/// What there is for those who came through a socket that was closed.
+#[derive(Clone)]
+pub(super) struct Closed {
+    /// What they are told.
+    pub(super) announcement: drain::Announcement,
+    /// Who serves them until then: the routes as they were when the socket was open.
+    pub(super) routes: Arc<Routes>,
 }
 
 /// Counts one client, until it is dropped.
@@ -162,11 +171,20 @@ impl Worker {
     /// A client's relay begins.
     pub(super) fn joined(&self, client: &Rc<Client>) -> usize {
         let (drain, closed) = (self.drain.borrow(), self.closed.borrow());
-        if let Some(announcement) = drain.as_ref().or_else(|| closed.get(&client.socket)) {
+        let closed = closed.get(&client.socket).map(|one| &one.announcement);
+        if let Some(announcement) = drain.as_ref().or(closed) {
             client.tell(announcement.order(client, &self.shared.announced));
         }
         self.shared.websockets.fetch_add(1, Relaxed);
         self.clients.insert(Rc::clone(client))
+    }
+
+    /// Where requests go of those who came through this socket.
+    pub(super) fn routes(&self, socket: Cookie) -> Arc<Routes> {
+        match self.closed.borrow().get(&socket) {
+            Some(closed) => Arc::clone(&closed.routes),
+            None => self.shared.routes.load_full(),
+        }
     }
 
     /// Nobody comes through these sockets any more.
@@ -222,9 +240,10 @@ impl Worker {
                         acceptors.push(tokio::task::spawn_local(accepting));
                     }
                 }
-                Command::Close(sockets, announcement) => {
-                    let told = sockets.iter().map(|one| (*one, announcement.clone()));
-                    self.closed.borrow_mut().extend(told);
+                Command::Close(sockets, closed) => {
+                    let announcement = closed.announcement.clone();
+                    let all = sockets.iter().map(|one| (*one, closed.clone()));
+                    self.closed.borrow_mut().extend(all);
                     self.farewell_begins.notify_waiters();
                     let worker = Rc::clone(&self);
                     tokio::task::spawn_local(async move {
@@ -284,7 +303,7 @@ pub(super) type Batch = Vec<(Door, ListeningSocket, Cookie)>;
 /// What the control loop asks of one worker.
 pub(super) enum Command {
     Accept(Batch, Arc<Semaphore>),
-    Close(Vec<Cookie>, drain::Announcement),
+    Close(Vec<Cookie>, Closed),
     TakeQueued(Batch, oneshot::Sender<()>),
     StopAccepting(oneshot::Sender<()>),
     Drain(drain::Announcement, oneshot::Sender<()>),
