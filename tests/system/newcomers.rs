@@ -1,10 +1,10 @@
 //! Clients who come one after another whatever happens, and how it went for each of them.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const PACE: Duration = Duration::from_millis(25);
 
 /// Newcomers who go on coming until they are told to stop.
 pub(crate) struct Newcomers {
-    enough: Arc<AtomicBool>,
+    go_on: Sender<Infallible>,
     doorman: JoinHandle<Vec<JoinHandle<Fate>>>,
 }
 
@@ -42,28 +42,26 @@ impl Newcomers {
     /// leaves.
     pub(crate) fn arrive(machine: &Machine, port: u16) -> Self {
         let network = machine.network().expect("open the machine's network");
-        let enough = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&enough);
+        let (go_on, enough) = mpsc::channel();
         let doorman = thread::spawn(move || {
             let kind = Some(LinkNameSpaceType::Network);
             move_into_link_name_space(network.as_fd(), kind).expect("enter the network");
             let mut visits = Vec::new();
-            while !stop.load(Relaxed) {
+            while enough.recv_timeout(PACE) == Err(RecvTimeoutError::Timeout) {
                 let connected = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
                 visits.push(thread::spawn(move || match connected {
                     Ok(stream) => visit(stream),
                     Err(error) => Fate::Refused(format!("connect: {error}")),
                 }));
-                thread::sleep(PACE);
             }
             visits
         });
-        Self { enough, doorman }
+        Self { go_on, doorman }
     }
 
     /// No more come. Waits until each has got an answer.
     pub(crate) fn fates(self) -> Vec<Fate> {
-        self.enough.store(true, Relaxed);
+        drop(self.go_on);
         let visits = self.doorman.join().expect("the connecting thread");
         let fates = visits
             .into_iter()

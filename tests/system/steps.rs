@@ -141,7 +141,8 @@ impl<'m> Handoff<'m> {
                 let deadline = Instant::now() + PATIENCE;
                 while !old.watches(new) {
                     assert!(Instant::now() < deadline, "{old:?} never hears of {new:?}");
-                    thread::sleep(Duration::from_millis(1));
+                    let gone = new.wait_gone(Duration::from_millis(1));
+                    assert!(!gone, "{new:?} ends before it has begun");
                 }
             }
             Step::Introduced => {

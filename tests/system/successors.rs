@@ -111,11 +111,10 @@ fn changes_nothing(
     let status = machine.property("batond", "StatusText");
     assert!(status.starts_with("upgrade failed: "), "{status}");
     assert!(status.contains(reason), "{status}");
-    let failures = machine
-        .journal("batond")
-        .into_iter()
-        .filter(|entry| entry["MESSAGE_ID"] == message_id::HANDOFF_FAILED.as_str());
-    let last = failures.last().expect("an entry for the failure");
+    let journal = machine.journal("batond");
+    let kind = message_id::HANDOFF_FAILED.as_str();
+    let last = journal.iter().rfind(|entry| entry["MESSAGE_ID"] == kind);
+    let last = last.expect("an entry for the failure");
     let message = last["MESSAGE"].as_str().unwrap_or_default();
     assert!(message.contains(reason), "{message}");
 }
