@@ -81,6 +81,8 @@ message_ids! {
     PROBLEM_RAISED = "ee691f906ada442e905cad4d62e19a0f";
     /// It is wrong no longer.
     PROBLEM_CLEARED = "6f419d7c95b04762a357c08e0fc93001";
+    /// systemd's descriptor store holds less than it was given.
+    FD_STORE_TOO_SMALL = "31b48d25d414491996d052b3998a40bc";
     /// A TLS handshake did not come about.
     TLS_HANDSHAKE_FAILED = "fe4e14803d2a49768a0e86703489e778";
 }

@@ -12,6 +12,10 @@ use crate::event;
 /// The configuration on disk could not be put into use; cleared by the next reload that works.
 pub const RELOAD_FAILED: &str = "reload-failed";
 
+/// A successor did not come to serve; cleared by the next reload that works, and by an upgrade,
+/// which is another process.
+pub const UPGRADE_FAILED: &str = "upgrade-failed";
+
 /// A service's backend was not healthy after its restart; cleared when it takes clients again.
 pub const BACKEND_NOT_BACK: &str = "backend-not-back";
 

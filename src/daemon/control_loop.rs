@@ -7,11 +7,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::life::{BUS_DEADLINE, Daemon};
 use crate::control::command::{Answer, Command, Refusal, Request, UnitCommand};
 use crate::control::jobs::{JobId, JobKind, Report};
+use crate::control::problem::{self, Problem, Severity};
 use crate::control::signals::Signal;
 use crate::edge::Departure;
 use crate::restart::handoff::{Departing, HandoffError, Predecessor, Progress, Successor};
@@ -104,6 +106,10 @@ impl Daemon {
                     self.logind.release();
                     None
                 }
+                () = gone(&self.departing), if self.phase == Phase::HandedOver => {
+                    tracing::error!("the successor has ended: this process does, too, at once");
+                    Some(Event::SuccessorGone)
+                }
                 progress = next_progress(&mut predecessor) => {
                     self.note_predecessor(progress, &mut predecessor);
                     None
@@ -161,6 +167,7 @@ impl Daemon {
                 }
                 Action::CarryOn => {
                     preparing = None;
+                    self.note_upgrade_failed(&failure);
                     self.end_upgrade(Err(Refusal::HandoffFailed(failure)));
                 }
                 Action::HandOver => {
@@ -242,6 +249,22 @@ impl Daemon {
         self.show();
     }
 
+    fn note_upgrade_failed(&mut self, failure: &str) {
+        self.problems.raise(Problem {
+            name: problem::UPGRADE_FAILED,
+            subject: String::new(),
+            severity: Severity::Warning,
+            what: format!("upgrade failed: {}", beginning(failure)),
+            remedy:
+                "this process goes on; see `journalctl -u batond` for what the successor said, \
+                     and try `batonctl upgrade` again, or `batonctl reload` to go on without it"
+                    .to_owned(),
+            since: Timestamp::now(),
+        });
+        // Whoever asked may look there next.
+        self.notifier.status(&self.status());
+    }
+
     /// Half of it is done: the successor is ready.
     fn advance_upgrade(&mut self, state: &'static str) {
         if let Some(job) = self.upgrading {
@@ -255,6 +278,12 @@ impl Daemon {
             self.end(job, outcome);
         }
     }
+}
+
+/// What fits on the one line of `STATUS=`. A mistake in the configuration is on the second line.
+fn beginning(reason: &str) -> String {
+    let lines: Vec<&str> = reason.lines().take(2).collect();
+    lines.join(": ")
 }
 
 /// Resolves when the future does, and takes it away; never without one.
@@ -282,6 +311,13 @@ async fn past(at: Option<Instant>) {
     match at {
         None => std::future::pending().await,
         Some(at) => tokio::time::sleep_until(at).await,
+    }
+}
+
+async fn gone(successor: &Option<Departing>) {
+    match successor {
+        None => std::future::pending().await,
+        Some(successor) => successor.ended().await,
     }
 }
 

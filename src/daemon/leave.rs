@@ -156,8 +156,12 @@ impl Daemon {
                 format!("serving {clients} clients; {left} are leaving the predecessor")
             }
             (Phase::HandingOff, _) => format!("serving {clients} clients; starting a successor"),
-            _ => format!(
+            (_, None) => format!(
                 "{clients} of {} clients have yet to leave",
+                self.clients_at_start
+            ),
+            (_, Some(left)) => format!(
+                "{clients} of {} clients have yet to leave, and {left} of the predecessor's",
                 self.clients_at_start
             ),
         };

@@ -16,7 +16,7 @@ use super::control_loop::Pending;
 use super::coordinate::{Coordinator, InUse, Losses, Update};
 use super::inherited::{self, Inherited};
 use super::leave::ASK_DEADLINE;
-use super::setup::{self, Loaded, StartError};
+use super::setup::{self, Loaded, Sockets, StartError};
 use super::shown::Shown;
 use crate::certificate::ticket::TicketKeys;
 use crate::control::command::{self, Inbox, Outlet};
@@ -30,7 +30,7 @@ use crate::control::problem::Problems;
 use crate::control::signals::Signals;
 use crate::control::systemd1::Systemd;
 use crate::control::view::View;
-use crate::edge::listener::Listener;
+use crate::edge::listener::{Listener, PassedSocket};
 use crate::edge::route::Routes;
 use crate::edge::{Departure, Door, Edge};
 use crate::event;
@@ -132,13 +132,17 @@ pub(super) struct Daemon {
     pub(super) tickets: Arc<TicketKeys>,
     /// As it was stored last, or came with the handoff.
     pub(super) state: State,
+    /// Sockets from an earlier configuration, until this process serves.
+    retired: Vec<Listener>,
     /// Names under which sockets may be stored that nobody claimed.
     pub(super) gone: Vec<String>,
     pub(super) stored: bool,
     pub(super) listeners: Rc<Vec<Listener>>,
+    /// Sockets of socket units that have no place in the configuration now.
+    pub(super) aside: Rc<Vec<PassedSocket>>,
     pub(super) edge: Rc<Edge>,
     pub(super) signals: Signals,
-    pub(super) systemd: Option<Systemd>,
+    pub(super) systemd: Option<Rc<Systemd>>,
     pub(super) phase: Phase,
     /// What the predecessor said last of its drain.
     pub(super) predecessor_left: Option<u64>,
@@ -197,7 +201,12 @@ impl Daemon {
             examined,
         } = loaded;
         setup::raise_descriptor_limit(config.limits.clients);
-        let (listeners, gone) = setup::listeners(&config, from_units, stored)?;
+        let Sockets {
+            listeners,
+            aside,
+            retired,
+            gone,
+        } = setup::listeners(&config, from_units, stored)?;
         let shown = Shown::of(&config, &pairs, &listeners);
         let signals = Signals::new().map_err(system("take over the signals"))?;
         let program = setup::program().map_err(system("find the own program"))?;
@@ -206,7 +215,7 @@ impl Daemon {
             .map_err(system("start the workers"))?;
         // Kept from the start, because the bus may be on its way out when the question comes.
         let systemd = match timeout(ASK_DEADLINE, Systemd::connect(args.bus.as_deref())).await {
-            Ok(Ok(systemd)) => Some(systemd),
+            Ok(Ok(systemd)) => Some(Rc::new(systemd)),
             Ok(Err(error)) => {
                 tracing::debug!("{error}");
                 None
@@ -229,6 +238,8 @@ impl Daemon {
             gone,
             stored: false,
             listeners: Rc::new(listeners),
+            aside: Rc::new(aside),
+            retired,
             edge: Rc::new(edge),
             signals,
             systemd,
@@ -272,6 +283,7 @@ impl Daemon {
         predecessor: Option<(Predecessor, Outcome)>,
     ) -> Result<(), StartError> {
         self.accept().await?;
+        self.close_retired().await;
         // Before the predecessor lets the name go, and before anybody is told that all is ready.
         self.show();
         let (address, outlet) = (self.args.bus.clone(), self.outlet.clone());
@@ -317,28 +329,19 @@ impl Daemon {
         Ok(())
     }
 
-    /// Stores what the next process is to have. systemd listens to the main process only: after
-    /// a handoff this waits until the predecessor has said who that is.
-    pub(super) fn store(&mut self) {
-        if std::mem::replace(&mut self.stored, true) {
-            return;
-        }
-        self.state.ticket_keys = self.tickets.carry();
-        fdstore::store(&self.notifier, &self.listeners, &self.gone, &mut self.state);
-    }
-
-    /// Looks whether a new ticket key is due; the next process gets it, too.
-    pub(super) fn rotate_tickets(&mut self) {
-        match self.tickets.rotate_if_due() {
-            Ok(false) => {}
-            Ok(true) => {
-                self.state.ticket_keys = self.tickets.carry();
-                // After a handover the successor speaks to systemd.
-                if self.phase.accepts() && self.stored {
-                    fdstore::store_state(&self.notifier, &mut self.state);
-                }
+    /// Closes what an earlier configuration listened on. Who has come before gets in, where a
+    /// listener of that name is still there.
+    async fn close_retired(&mut self) {
+        let mut retired = std::mem::take(&mut self.retired);
+        for listener in &mut retired {
+            let bound_anew = |one: &Listener| one.address() == listener.address();
+            if !self.listeners.iter().any(bound_anew) {
+                // Nobody else removes the file of a Unix socket.
+                listener.take_over();
             }
-            Err(error) => tracing::error!("{error}"),
+            setup::let_nobody_in(listener);
         }
+        let still = setup::pairs(&self.doors, &retired);
+        self.edge.take_queued(&still).await;
     }
 }

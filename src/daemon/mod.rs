@@ -6,6 +6,7 @@ mod control_loop;
 mod coordinate;
 mod handover;
 pub mod inherited;
+mod keep;
 mod leave;
 mod life;
 mod reload;

@@ -19,9 +19,9 @@ use crate::certificate::ticket::TicketKeys;
 use crate::control::message_id;
 use crate::control::problem::{self, Problem, Severity};
 use crate::edge::listener::{self, Cookie, Listener, Origin, PassedSocket};
-use crate::edge::{Announcement, Departure};
+use crate::edge::route::Routes;
+use crate::edge::{Announcement, Departure, Door};
 use crate::event;
-use crate::restart::fdstore;
 
 /// How long the files may take, on whatever file system they are. Shorter than the watchdog's
 /// patience, since the control loop waits.
@@ -40,6 +40,7 @@ impl Daemon {
             Ok(()) => {
                 self.generation += 1;
                 self.problems.clear(problem::RELOAD_FAILED, "");
+                self.problems.clear(problem::UPGRADE_FAILED, "");
                 event!(
                     INFO,
                     message_id::RELOADED,
@@ -82,10 +83,12 @@ impl Daemon {
             examined,
         } = loaded;
         let system = |doing| move |source| StartError::System { doing, source };
+        let aside = self.aside.iter().map(PassedSocket::try_clone);
         let current = self
             .listeners
             .iter()
             .map(pass_on)
+            .chain(aside)
             .collect::<io::Result<_>>()
             .map_err(system("pass the listening sockets on"))?;
         // The listeners that stay are taken over as from a predecessor.
@@ -109,18 +112,26 @@ impl Daemon {
                 self.edge.workers()
             );
         }
-        self.edge
+        let routes = self
+            .edge
             .replace(prepared, &config.services, config.limits)
             .await;
-        self.doors = doors;
+        self.aside = Rc::new(setup::aside(opened.unclaimed));
         self.examined = examined;
+        let doors = std::mem::replace(&mut self.doors, doors);
         let replaced = std::mem::replace(&mut self.listeners, Rc::new(listeners));
-        self.close_removed(replaced).await;
+        self.close_removed(replaced, &doors, &routes).await;
         Ok(())
     }
 
-    /// Closes what is not listened on any more, and sends the clients who came through it away.
-    async fn close_removed(&mut self, mut replaced: Rc<Vec<Listener>>) {
+    /// Closes what is not listened on any more, and sends the clients who came through it away,
+    /// also those who are still in its queue.
+    async fn close_removed(
+        &mut self,
+        mut replaced: Rc<Vec<Listener>>,
+        doors: &[Door],
+        routes: &Arc<Routes>,
+    ) {
         let now: Vec<(Option<Cookie>, String)> = self
             .listeners
             .iter()
@@ -136,12 +147,8 @@ impl Daemon {
                 // The file of a Unix socket stays, too.
                 listener.hand_on();
             } else {
-                tracing::info!(
-                    baton_listener = listener.name(),
-                    "listener.{}: closed on {}",
-                    listener.name(),
-                    listener.address()
-                );
+                tell_removed(listener);
+                setup::let_nobody_in(listener);
                 closed.extend(cookie);
             }
             let stored = listener.origin() != Origin::Systemd;
@@ -149,25 +156,40 @@ impl Daemon {
                 gone.push(listener.name().to_owned());
             }
         }
+        if !closed.is_empty() {
+            let announcement = Announcement {
+                departure: Departure::Removed,
+                paced: false,
+                within: None,
+                since: Instant::now(),
+            };
+            self.edge.close(&closed, routes, &announcement).await;
+            let mut removed = setup::pairs(doors, &replaced);
+            removed.retain(|(_, one)| one.cookie().is_ok_and(|cookie| closed.contains(&cookie)));
+            self.edge.take_queued(&removed).await;
+        }
         drop(replaced);
         if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
             listeners.iter_mut().for_each(Listener::take_over);
         }
-        if self.stored {
-            fdstore::store(&self.notifier, &self.listeners, &gone, &mut self.state);
-        } else {
-            // Together with what this process is still to store.
-            self.gone.extend(gone);
-        }
-        let announcement = Announcement {
-            departure: Departure::Removed,
-            paced: false,
-            within: None,
-            since: Instant::now(),
-        };
-        if !closed.is_empty() {
-            self.edge.close(&closed, &announcement).await;
-        }
+        self.store_again(gone);
+    }
+}
+
+fn tell_removed(listener: &Listener) {
+    let (name, address) = (listener.name(), listener.address());
+    if listener.origin() == Origin::Systemd {
+        tracing::warn!(
+            baton_listener = name,
+            "listener.{name}: closed, but its socket unit goes on listening on {address}: whoever \
+             connects there waits until a reload takes the listener in again (or stop the socket \
+             unit)"
+        );
+    } else {
+        tracing::info!(
+            baton_listener = name,
+            "listener.{name}: closed on {address}"
+        );
     }
 }
 

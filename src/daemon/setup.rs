@@ -209,21 +209,68 @@ pub(super) fn raise_descriptor_limit(clients: usize) {
     }
 }
 
+/// The listening sockets of this process.
+pub(super) struct Sockets {
+    /// In the order of the configuration.
+    pub(super) listeners: Vec<Listener>,
+    /// Of socket units, and not in the configuration.
+    pub(super) aside: Vec<PassedSocket>,
+    /// Not in the configuration any more. Somebody may wait in their queues.
+    pub(super) retired: Vec<Listener>,
+    /// Names of those that nobody claims.
+    pub(super) gone: Vec<String>,
+}
+
 /// Opens every listener of the configuration, on a socket that was passed in where there is one.
-/// Also gives the names of those that nobody claims.
 pub(super) fn listeners(
     config: &Config,
     from_units: Vec<(String, OwnedFd)>,
     passed: Vec<PassedSocket>,
-) -> Result<(Vec<Listener>, Vec<String>), StartError> {
+) -> Result<Sockets, StartError> {
     let opened = listener::open_all(&config.listeners, from_units, passed)
         .map_err(|source| StartError::Listen { source })?;
     tell(&opened.listeners);
-    for (name, _) in &opened.unclaimed {
-        tracing::warn!("a socket named {name:?} was passed in that no listener claims: closed");
+    for PassedSocket {
+        name, from_unit, ..
+    } in &opened.unclaimed
+    {
+        if *from_unit {
+            tracing::warn!(
+                "a socket named {name:?} was passed in that no listener claims: whoever connects \
+                 there waits until one does (configure it and reload, or stop its socket unit)"
+            );
+        } else {
+            tracing::info!("a socket named {name:?} was kept that no listener claims: closed");
+        }
     }
-    let gone = opened.unclaimed.into_iter().map(|(name, _)| name).collect();
-    Ok((opened.listeners, gone))
+    let gone = opened
+        .unclaimed
+        .iter()
+        .map(|one| one.name.clone())
+        .collect();
+    let (aside, own): (Vec<_>, Vec<_>) =
+        opened.unclaimed.into_iter().partition(|one| one.from_unit);
+    let adopt = |one: PassedSocket| Listener::adopt(one.name, one.socket, Origin::Handoff).ok();
+    Ok(Sockets {
+        retired: own.into_iter().filter_map(adopt).collect(),
+        listeners: opened.listeners,
+        aside,
+        gone,
+    })
+}
+
+/// What is kept of sockets that no listener claims: those of socket units, which go on listening
+/// whatever this process does with its copy. Only with that copy a reload can take them in again.
+pub(super) fn aside(unclaimed: Vec<PassedSocket>) -> Vec<PassedSocket> {
+    unclaimed.into_iter().filter(|one| one.from_unit).collect()
+}
+
+/// The first step of closing a socket.
+pub(super) fn let_nobody_in(listener: &mut Listener) {
+    if let Err(error) = listener.let_nobody_in() {
+        let name = listener.name();
+        tracing::warn!("listener.{name}: who connects while it closes may be reset: {error}");
+    }
 }
 
 /// Says where each listener comes from.

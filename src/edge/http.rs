@@ -280,7 +280,7 @@ impl Connection {
     fn route(&self, request: &Request<Incoming>) -> Option<Arc<Service>> {
         let host = request.headers().get(HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
-        let routes = self.worker.shared.routes.load();
+        let routes = self.worker.routes(self.socket);
         routes
             .find(&self.door.name, host, request.uri().path())
             .cloned()

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::acceptor::{Door, Post, accept};
+use super::acceptor::{Door, Post, accept, take_queued};
 use super::census::Count;
 use super::clients::{Client, Clients};
 use super::counters::Counters;
@@ -83,9 +83,18 @@ pub(super) struct Worker {
     connections: Cell<usize>,
     empty: Notify,
     drain: RefCell<Option<drain::Announcement>>,
-    /// Sockets that were closed lately, and what those who came through them are told.
-    closed: RefCell<HashMap<Cookie, drain::Announcement>>,
+    /// Sockets that were closed lately.
+    closed: RefCell<HashMap<Cookie, Closed>>,
     farewell_begins: Notify,
+}
+
+/// What there is for those who came through a socket that was closed.
+#[derive(Clone)]
+pub(super) struct Closed {
+    /// What they are told.
+    pub(super) announcement: drain::Announcement,
+    /// Who serves them until then: the routes as they were when the socket was open.
+    pub(super) routes: Arc<Routes>,
 }
 
 /// Counts one client, until it is dropped.
@@ -186,13 +195,22 @@ impl Worker {
     /// A client's relay begins.
     pub(super) fn joined(&self, client: &Rc<Client>) -> usize {
         let (drain, closed) = (self.drain.borrow(), self.closed.borrow());
-        if let Some(announcement) = drain.as_ref().or_else(|| closed.get(&client.socket)) {
+        let closed = closed.get(&client.socket).map(|one| &one.announcement);
+        if let Some(announcement) = drain.as_ref().or(closed) {
             client.tell(announcement.order(client, &self.shared));
         }
         self.shared.websockets.fetch_add(1, Relaxed);
         client.backend().joined();
         client.service().tally().joined();
         self.clients.insert(Rc::clone(client))
+    }
+
+    /// Where requests go of those who came through this socket.
+    pub(super) fn routes(&self, socket: Cookie) -> Arc<Routes> {
+        match self.closed.borrow().get(&socket) {
+            Some(closed) => Arc::clone(&closed.routes),
+            None => self.shared.routes.load_full(),
+        }
     }
 
     /// Nobody comes through these sockets any more.
@@ -239,6 +257,8 @@ impl Worker {
             match command {
                 Command::Accept(posts, handshakes) => {
                     for (door, socket, cookie) in posts {
+                        // One that was closed may be back.
+                        self.forget(&[cookie]);
                         let post = Post {
                             door: Rc::new(door),
                             socket,
@@ -248,14 +268,26 @@ impl Worker {
                         acceptors.push(tokio::task::spawn_local(accepting));
                     }
                 }
-                Command::Close(sockets, announcement) => {
-                    let told = sockets.iter().map(|one| (*one, announcement.clone()));
-                    self.closed.borrow_mut().extend(told);
+                Command::Close(sockets, closed) => {
+                    let announcement = closed.announcement.clone();
+                    let all = sockets.iter().map(|one| (*one, closed.clone()));
+                    self.closed.borrow_mut().extend(all);
                     self.farewell_begins.notify_waiters();
                     let worker = Rc::clone(&self);
                     tokio::task::spawn_local(async move {
                         drain::close(&worker, &sockets, announcement).await;
                     });
+                }
+                Command::TakeQueued(posts, done) => {
+                    for (door, socket, cookie) in posts {
+                        let post = Post {
+                            door: Rc::new(door),
+                            socket,
+                            cookie,
+                        };
+                        take_queued(&self, post);
+                    }
+                    let _ = done.send(());
                 }
                 Command::StopAccepting(done) => {
                     for acceptor in acceptors.drain(..) {
@@ -309,7 +341,8 @@ pub(super) type Batch = Vec<(Door, ListeningSocket, Cookie)>;
 /// What the control loop asks of one worker.
 pub(super) enum Command {
     Accept(Batch, Arc<Semaphore>),
-    Close(Vec<Cookie>, drain::Announcement),
+    Close(Vec<Cookie>, Closed),
+    TakeQueued(Batch, oneshot::Sender<()>),
     StopAccepting(oneshot::Sender<()>),
     Drain(drain::Announcement, oneshot::Sender<()>),
     EndDrain,

@@ -18,7 +18,7 @@ use super::handshakes::Handshakes;
 use super::listener::{Cookie, Listener};
 use super::loss::{Loss, QUESTIONS};
 use super::route::{Routes, Service};
-use super::worker::{Batch, Command, Shared, Worker};
+use super::worker::{Batch, Closed, Command, Shared, Worker};
 use crate::config::{Limits, ServiceConfig};
 
 /// Commands that may wait for one worker. The control loop awaits their answers, so a few do.
@@ -76,13 +76,19 @@ impl Edge {
     }
 
     /// Puts another configuration into use. What comes during the change waits in the accept
-    /// queue; who is connected keeps what it has.
-    pub async fn replace(&self, prepared: Prepared, services: &[ServiceConfig], limits: Limits) {
+    /// queue; who is connected keeps what it has. Returns the routes that were in use before.
+    pub async fn replace(
+        &self,
+        prepared: Prepared,
+        services: &[ServiceConfig],
+        limits: Limits,
+    ) -> Arc<Routes> {
         self.stop_accepting().await;
-        let routes = self.shared.routes.load().renewed(services);
-        self.shared.routes.store(Arc::new(routes));
+        let before = self.shared.routes.load_full();
+        self.shared.routes.store(Arc::new(before.renewed(services)));
         self.shared.limits.store(Arc::new(limits));
         self.begin(prepared).await;
+        before
     }
 
     async fn begin(&self, prepared: Prepared) {
@@ -103,11 +109,42 @@ impl Edge {
     }
 
     /// Tells every client that came through one of these sockets to leave, and does not wait.
-    /// Nobody accepts on them any more.
-    pub async fn close(&self, sockets: &[Cookie], announcement: &drain::Announcement) {
+    /// Nobody accepts on them any more; whoever has come is served by `routes` until then.
+    pub async fn close(
+        &self,
+        sockets: &[Cookie],
+        routes: &Arc<Routes>,
+        announcement: &drain::Announcement,
+    ) {
         for worker in &self.workers {
-            let close = Command::Close(sockets.to_vec(), announcement.clone());
+            let closed = Closed {
+                announcement: announcement.clone(),
+                routes: Arc::clone(routes),
+            };
+            let close = Command::Close(sockets.to_vec(), closed);
             let _ = worker.send(close).await;
+        }
+    }
+
+    /// Accepts whoever waits in the queues of sockets that are about to be closed, since closing
+    /// would reset them.
+    pub async fn take_queued(&self, doors: &[(Door, &Listener)]) {
+        let batches = match self.prepare(doors) {
+            Ok(Prepared { batches }) => batches,
+            Err(error) => {
+                tracing::warn!("who waits on a removed listener is cut off: {error}");
+                return;
+            }
+        };
+        let mut answers = Vec::new();
+        for (worker, batch) in self.workers.iter().zip(batches) {
+            let (done, answer) = oneshot::channel();
+            if worker.send(Command::TakeQueued(batch, done)).await.is_ok() {
+                answers.push(answer);
+            }
+        }
+        for answer in answers {
+            let _ = answer.await;
         }
     }
 

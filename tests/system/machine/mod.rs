@@ -28,7 +28,8 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use cgroup::Cgroup;
 use launch::{Launched, end};
-pub(crate) use process::Process;
+pub(crate) use process::{Process, parent};
+pub(crate) use wait::wait;
 
 /// Seconds that a command within a machine may take.
 const COMMAND_SECONDS: &str = "90";
@@ -180,7 +181,7 @@ impl Machine {
 
     /// What the host calls a path of the machine. Absolute symbolic links on the way would lead to
     /// the host's files: Debian's own (`/bin`, `/lib`) are relative.
-    fn path(&self, inside: &str) -> PathBuf {
+    pub(crate) fn path(&self, inside: &str) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.leader.pid()));
         let path = root.join(inside.trim_start_matches('/'));
         let folder = path.parent().expect("a path within the machine");
@@ -223,7 +224,7 @@ impl Machine {
     }
 
     /// The process that has this PID within the machine; none if it is gone.
-    fn process(&self, pid: u32) -> Option<Process> {
+    pub(crate) fn process(&self, pid: u32) -> Option<Process> {
         let all = self
             .cgroup
             .processes()
@@ -239,6 +240,11 @@ impl Machine {
         format!("unix:path={root}/run/dbus/system_bus_socket")
     }
 
+    /// The network of the machine, into which a thread may move (setns(2)).
+    pub(crate) fn network(&self) -> io::Result<File> {
+        File::open(format!("/proc/{}/ns/net", self.leader.pid()))
+    }
+
     /// Connects to a port of the machine's own 127.0.0.1.
     pub(crate) fn connect(&self, port: u16) -> io::Result<TcpStream> {
         self.within_network(|| TcpStream::connect((Ipv4Addr::LOCALHOST, port)))?
@@ -252,7 +258,7 @@ impl Machine {
         &self,
         visit: impl FnOnce() -> T + Send,
     ) -> io::Result<T> {
-        let network = File::open(format!("/proc/{}/ns/net", self.leader.pid()))?;
+        let network = self.network()?;
         // Only a thread that is not needed any more may leave the host's.
         thread::scope(|scope| {
             let visitor = scope.spawn(|| {
