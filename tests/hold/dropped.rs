@@ -164,7 +164,7 @@ fn another_backend_takes_it_at_once() {
     let [one, other] = [Backend::tcp(), Backend::tcp()];
     let world = edge::World::start(1, &[service("app", &[(&one, None), (&other, None)])]);
     let mut client = world.ask("/app");
-    one.accept().vanish();
+    take(&one).0.vanish();
     other.switch("");
     assert_eq!(client.message().status(), 101);
     assert!(one.is_still(), "it is not asked again, nor looked for");

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::edge::{self, asked, dead, listen, service};
 use crate::held::{PLAIN, POST, refused, waiting, waits, with_restart};
 use crate::http::{switching, upgrade};
-use crate::peer::Peer;
+use crate::peer::{Peer, STILL};
 use crate::world::{HOST, World, leave};
 
 /// Clients that are held, with whatever may be asked.
@@ -160,10 +160,9 @@ fn parting(departure: Departure) -> Announcement {
 
 impl edge::World {
     /// Begins to drain.
-    fn part(&self, departure: Departure) {
-        let announcement = parting(departure);
+    fn part(&self, announcement: &Announcement) {
         self.runtime.block_on(async {
-            let mut draining = pin!(self.edge.drain(&announcement));
+            let mut draining = pin!(self.edge.drain(announcement));
             poll_fn(|cx| Poll::Ready(draining.as_mut().poll(cx).is_ready())).await;
         });
     }
@@ -176,10 +175,10 @@ fn who_is_held_when_the_daemon_stops_is_told_at_once() {
         let world = edge::World::start(1, &[service("app", &[(&backend, None)])]);
         let mut client = world.held("/app");
         if let Some(before) = before {
-            world.part(before);
+            world.part(&parting(before));
             assert!(client.is_still());
         }
-        world.part(Departure::Stop);
+        world.part(&parting(Departure::Stop));
         assert_eq!(client.answer().0.status(), 503);
         let mut late = world.ask("/app");
         assert_eq!(late.answer().0.status(), 503);
@@ -191,8 +190,17 @@ fn a_drain_that_is_taken_back_leaves_those_who_are_held_alone() {
     let backend = dead();
     let world = edge::World::start(1, &[service("app", &[(&backend, None)])]);
     let mut client = world.held("/app");
-    world.part(Departure::Restart);
+    world.part(&Announcement {
+        within: Some(STILL * 4),
+        ..parting(Departure::Restart)
+    });
+    // Whoever waits has heard of it by the second answer.
+    for _ in 0..2 {
+        assert!(world.runtime.block_on(world.edge.ping()));
+    }
     world.runtime.block_on(world.edge.end_drain());
+    // What would have been its time is over then.
+    assert!((0..5).all(|_| client.is_still()));
     listen(&backend);
     let mut peer = asked(&backend);
     peer.message();
@@ -200,6 +208,6 @@ fn a_drain_that_is_taken_back_leaves_those_who_are_held_alone() {
     assert_eq!(client.message().status(), 101);
     assert!(client.is_still(), "it stays");
     // The next one is told all the same.
-    world.part(Departure::Restart);
+    world.part(&parting(Departure::Restart));
     leave(&mut client, &mut peer);
 }
