@@ -5,7 +5,12 @@ use std::path::Path;
 use crate::machine::Machine;
 
 /// The unit files.
-pub(crate) const UNITS: [&str; 3] = ["batond.service", "batond.socket", "batond-ws.socket"];
+pub(crate) const UNITS: [&str; 4] = [
+    "batond.service",
+    "batond.socket",
+    "batond-ws.socket",
+    "batond-drain@.service",
+];
 
 /// Where the configuration is.
 pub(crate) const CONFIGURATION_FILE: &str = "/etc/batond/batond.toml";
