@@ -72,6 +72,7 @@ pub(crate) fn serve_with(machine: &Machine, added: &str) {
     machine.put("/usr/local/lib/echo.py", include_str!("echo.py"));
     machine.put("/etc/systemd/system/echo.service", ECHO);
     install(machine);
+    machine.check(&["systemctl", "enable", "batond.socket"]);
     machine.check(&["systemctl", "start", "echo", "batond"]);
 }
 
