@@ -68,12 +68,20 @@ pub(crate) fn serve(machine: &Machine) {
 
 /// The same with something added to the configuration.
 pub(crate) fn serve_with(machine: &Machine, added: &str) {
+    install(machine);
+    application(machine);
     configure_with(machine, added);
+    machine.check(&["systemctl", "enable", "batond.socket"]);
+    machine.check(&["systemctl", "start", "batond"]);
+}
+
+/// Starts the application, and configures batond for it.
+pub(crate) fn application(machine: &Machine) {
     machine.put("/usr/local/lib/echo.py", include_str!("echo.py"));
     machine.put("/etc/systemd/system/echo.service", ECHO);
-    install(machine);
-    machine.check(&["systemctl", "enable", "batond.socket"]);
-    machine.check(&["systemctl", "start", "echo", "batond"]);
+    machine.check(&["systemctl", "daemon-reload"]);
+    machine.check(&["systemctl", "start", "echo"]);
+    configure_with(machine, "");
 }
 
 /// Writes the configuration with something added to it.

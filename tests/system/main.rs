@@ -32,6 +32,7 @@ mod machine;
 mod boot;
 mod farewell;
 mod handoff;
+mod package;
 mod reload;
 mod sockets;
 mod store;
