@@ -62,7 +62,10 @@ fn pages_can_be_shown_without_a_complaint() {
 fn pages_refer_to_pages_that_exist() {
     for page in PAGES {
         let text = fs::read_to_string(packaging().join("man").join(page)).expect("read a page");
-        let text = text.replace("\\fB", "").replace("\\fR", "").replace("\\-", "-");
+        let text = text
+            .replace("\\fB", "")
+            .replace("\\fR", "")
+            .replace("\\-", "-");
         for word in text.split([' ', '\n', ',', ';']) {
             let Some((name, section)) = word.split_once('(') else {
                 continue;

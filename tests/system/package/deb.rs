@@ -82,7 +82,7 @@ fn apt(machine: &Machine, command: &[&str]) -> String {
         "DEBIAN_FRONTEND=noninteractive",
         "sh",
         "-c",
-        "apt-get --quiet --yes \"$@\" 2>&1",
+        "apt-get --quiet --yes -o Dpkg::Use-Pty=0 \"$@\" 2>&1",
         "sh",
     ];
     machine.check(&[&apt[..], command].concat())

@@ -24,16 +24,17 @@ fn put_into_service(machine: &Machine) {
 /// What must not change when the package is upgraded.
 #[derive(Debug, PartialEq, Eq)]
 struct Lasting {
+    /// Another one means that the unit was started anew, and not handed over.
+    invocation: String,
     socket_since: String,
-    restarts: String,
     configuration: String,
 }
 
 impl Lasting {
     fn of(machine: &Machine) -> Self {
         Self {
+            invocation: machine.property("batond", "InvocationID"),
             socket_since: machine.property("batond.socket", "ActiveEnterTimestampMonotonic"),
-            restarts: machine.property("batond", "NRestarts"),
             configuration: machine.check(&["cat", "/etc/batond/batond.toml"]),
         }
     }

@@ -59,6 +59,10 @@ fn rpm(machine: &Machine, action: &[&str], package: &Path) -> String {
     let done = machine.run_from_host(&command);
     let said = [done.stdout, done.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
-    assert!(done.status.success(), "{command:?}: {}\n{said}", done.status);
+    assert!(
+        done.status.success(),
+        "{command:?}: {}\n{said}",
+        done.status
+    );
     said
 }
