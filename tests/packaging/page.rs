@@ -4,7 +4,8 @@
 use clap::Command;
 use clap_mangen::Man;
 
-/// The whole page. `about` is what whatis(1) shows, `more` goes before the end.
+/// The whole page. `about` is what whatis(1) shows. What `more` says before its first section
+/// belongs to the description, its sections to the end.
 pub(crate) fn page(command: Command, section: &str, about: &'static str, more: &str) -> String {
     let description = command.get_about().map(ToString::to_string);
     let mut command = command.about(about).disable_help_subcommand(true);
@@ -21,6 +22,9 @@ pub(crate) fn page(command: Command, section: &str, about: &'static str, more: &
     text += &rendered(|out| man.render_synopsis_section(out));
     text += ".SH DESCRIPTION\n";
     text += &paragraphs(&description.unwrap_or_default());
+    let (lead, more) = more.split_once("\n.SH ").expect("sections to add");
+    text += lead;
+    text += "\n";
     text += &rendered(|out| man.render_options_section(out));
     if !subcommands.is_empty() {
         text += ".SH COMMANDS\n";
@@ -40,7 +44,7 @@ pub(crate) fn page(command: Command, section: &str, about: &'static str, more: &
             lines.push(line);
         }
     }
-    format!("{}\n{more}", lines.join("\n"))
+    format!("{}\n.SH {more}", lines.join("\n"))
 }
 
 /// One subcommand: how it is called, what it does, and its own options.
