@@ -79,3 +79,23 @@ fn pages_refer_to_pages_that_exist() {
         }
     }
 }
+
+/// What the bus offers (tests/dbus compares that file with the running daemon).
+#[test]
+fn of_the_bus_names_every_interface_with_its_methods_and_signals() {
+    let page = include_str!("../../packaging/man/org.batond.Baton1.5");
+    let words: Vec<&str> = page.split([' ', '\n', ',', '"']).collect();
+    let offered = include_str!("../../packaging/org.batond.Baton1.xml");
+    let mut names = 0;
+    for kind in ["interface", "method", "signal"] {
+        for rest in offered.split(&format!("<{kind} name=\"")).skip(1) {
+            let name = rest.split('"').next().unwrap_or_default();
+            let heading = name.to_uppercase();
+            // The signal of a job that has the name of a property.
+            let found = name == "Progress" || words.contains(&name) || words.contains(&&*heading);
+            assert!(found, "{kind} {name}");
+            names += 1;
+        }
+    }
+    assert!(names > 20, "only {names}");
+}

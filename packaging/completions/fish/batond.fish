@@ -34,7 +34,7 @@ complete -c batond -n "__fish_batond_needs_command" -f -a "check" -d 'Check the 
 complete -c batond -n "__fish_batond_needs_command" -f -a "demo" -d 'Show a planned restart, with an embedded backend and clients'
 complete -c batond -n "__fish_batond_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c batond -n "__fish_batond_using_subcommand check" -l config -d 'The main file; `conf.d` beside it is read, too' -r -F
-complete -c batond -n "__fish_batond_using_subcommand check" -l json -d 'Print the problems as JSON on standard output'
+complete -c batond -n "__fish_batond_using_subcommand check" -l json -d 'Print what is found as JSON on standard output'
 complete -c batond -n "__fish_batond_using_subcommand check" -l bind -d 'Try to bind the TCP addresses as well, which fails for those that a running batond has'
 complete -c batond -n "__fish_batond_using_subcommand check" -s h -l help -d 'Print help'
 complete -c batond -n "__fish_batond_using_subcommand demo" -l clients -d 'How many clients take part, 1 to 5000 [default: 500, or as many as `ulimit -n` allows]' -r

@@ -18,6 +18,7 @@ fn put_into_service(machine: &Machine) {
     machine.check(&["batond", "check"]);
     machine.check(&["systemctl", "enable", "batond.socket"]);
     machine.check(&["systemctl", "restart", "batond"]);
+    machine.check(&["systemctl", "enable", "--now", "batond-drain@echo"]);
     Client::open(machine).echo("served");
 }
 
