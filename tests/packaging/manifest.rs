@@ -7,8 +7,8 @@ use std::path::Path;
 use toml::{Table, Value};
 
 /// Only in one of the packages: Debian has the text of the licence already, and wants to be told
-/// who holds the copyright.
-const DEB_ONLY: [&str; 1] = ["packaging/deb/copyright"];
+/// who holds the copyright; and lintian reads its exceptions from the package.
+const DEB_ONLY: [&str; 2] = ["packaging/deb/copyright", "packaging/deb/lintian-overrides"];
 const RPM_ONLY: [&str; 1] = ["LICENSE"];
 
 fn root() -> &'static Path {

@@ -38,7 +38,7 @@ ExecStart=/usr/bin/python3 /usr/local/lib/echo.py
 DynamicUser=yes
 ";
 
-/// Installs the programs, the units and the user.
+/// Installs the programs, the units and the user, and enables the socket.
 pub(crate) fn install(machine: &Machine) {
     machine.install_file(env!("CARGO_BIN_EXE_batond"), "/usr/bin/batond", 0o755);
     machine.install_file(env!("CARGO_BIN_EXE_batonctl"), "/usr/bin/batonctl", 0o755);
@@ -62,6 +62,7 @@ pub(crate) fn install(machine: &Machine) {
     // Names the user, so it comes after the user; else the bus leaves it out.
     machine.check(&["systemctl", "reload", "dbus"]);
     machine.check(&["systemctl", "daemon-reload"]);
+    machine.check(&["systemctl", "enable", "batond.socket"]);
 }
 
 /// Installs batond, configures and starts it in front of an application that echoes.
@@ -74,7 +75,6 @@ pub(crate) fn serve_with(machine: &Machine, added: &str) {
     install(machine);
     application(machine);
     configure_with(machine, added);
-    machine.check(&["systemctl", "enable", "batond.socket"]);
     machine.check(&["systemctl", "start", "batond"]);
 }
 
