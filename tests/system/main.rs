@@ -48,6 +48,7 @@ mod death;
 mod drain;
 mod farewell;
 mod handoff;
+mod package;
 mod reload;
 mod sockets;
 mod store;
