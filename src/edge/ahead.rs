@@ -12,12 +12,13 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 /// past it.
 const AHEAD_MAX: u64 = 16 << 10;
 
-/// A request's body.
+/// A request's body; by default an empty one.
+#[derive(Default)]
 pub(super) struct Ahead {
     read: VecDeque<Frame<Bytes>>,
     /// Bytes in it.
     size: u64,
-    rest: Incoming,
+    rest: Option<Incoming>,
 }
 
 impl Ahead {
@@ -25,15 +26,17 @@ impl Ahead {
         Self {
             read: VecDeque::new(),
             size: 0,
-            rest: body,
+            rest: Some(body),
         }
     }
 
     /// Resolves when the client is found to be gone. hyper watches for the end of a connection
     /// only once it has read the body of the request, so that is read as far as memory allows.
     pub(super) async fn broken(&mut self) {
-        while self.size < AHEAD_MAX {
-            match self.rest.frame().await {
+        while let Some(rest) = &mut self.rest
+            && self.size < AHEAD_MAX
+        {
+            match rest.frame().await {
                 Some(Ok(frame)) => {
                     self.size += frame.data_ref().map_or(0, |data| data.len() as u64);
                     self.read.push_back(frame);
@@ -59,15 +62,19 @@ impl Body for Ahead {
             body.size -= frame.data_ref().map_or(0, |data| data.len() as u64);
             return Poll::Ready(Some(Ok(frame)));
         }
-        Pin::new(&mut body.rest).poll_frame(cx)
+        match &mut body.rest {
+            Some(rest) => Pin::new(rest).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.read.is_empty() && self.rest.is_end_stream()
+        self.read.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.rest.size_hint();
+        let rest = self.rest.as_ref().map(Body::size_hint);
+        let mut hint = rest.unwrap_or_else(|| SizeHint::with_exact(0));
         // In this order, because the lower bound must never be the greater one.
         if let Some(upper) = hint.upper() {
             hint.set_upper(upper + self.size);

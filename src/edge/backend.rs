@@ -157,7 +157,7 @@ pub(super) enum Unreachable {
 }
 
 impl Unreachable {
-    fn new(backend: &Backend, error: io::Error) -> Self {
+    pub(super) fn new(backend: &Backend, error: io::Error) -> Self {
         let backend = backend.to_string();
         match Errno::from_io_error(&error) {
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {

@@ -66,6 +66,17 @@ impl Announcement {
         }
     }
 
+    /// Until when newcomers who are held may go on waiting: a service that comes back can still
+    /// take them, and they learn in order that they are to leave. Never longer than the drain.
+    pub(super) fn hold(&self, restart: &Restart, routes: &Routes) -> Instant {
+        match self.departure {
+            Departure::Restart => self
+                .deadline(restart)
+                .min(self.since + self.longest(routes)),
+            Departure::Stop | Departure::Removed => self.since,
+        }
+    }
+
     fn deadline(&self, restart: &Restart) -> Instant {
         let within = self
             .within

@@ -15,15 +15,13 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, UPGRADE};
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Request, Response, StatusCode, Uri, Version};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::acceptor::Door;
-use super::ahead::Ahead;
-use super::arrival::{self, Reached};
-use super::backend::Occupied;
+use super::ask::{Answered, ask};
 use super::counters::count;
 use super::forward;
 use super::listener::Cookie;
@@ -31,13 +29,6 @@ use super::route::Service;
 use super::upgrade;
 use super::wire::{Socket, Wire};
 use super::worker::{Presence, Slot, Worker};
-
-/// How long a backend may take from the request for a WebSocket to its answer.
-const UPGRADE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The same for other requests, whose bodies may be long in coming, and whose answers may wait
-/// for an event.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// How long a drain lets a connection that has been answered wait for a request that may be on
 /// its way.
@@ -69,6 +60,9 @@ pub(super) struct Connection {
     permit: RefCell<Option<OwnedSemaphorePermit>>,
     /// A request has come.
     asked: Cell<bool>,
+    /// One is waiting for its answer.
+    asking: Cell<bool>,
+    answered: Notify,
 }
 
 impl Connection {
@@ -91,6 +85,8 @@ impl Connection {
             presence: RefCell::new(Some(presence)),
             permit: RefCell::new(Some(permit)),
             asked: Cell::new(false),
+            asking: Cell::new(false),
+            answered: Notify::new(),
         })
     }
 
@@ -118,6 +114,7 @@ impl Connection {
             .serve_connection(TokioIo::new(wire), service)
             .with_upgrades();
         let result = tokio::select! {
+            biased;
             result = &mut http => result,
             () = self.overdue(deadline) => return,
             () = self.dismissed() => {
@@ -146,7 +143,8 @@ impl Connection {
     }
 
     /// Resolves when a drain wants the connection to end. Whoever may have a request on
-    /// its way is waited for, and answered.
+    /// its way is waited for, and answered. hyper is not asked to end the connection before: it
+    /// would say `Connection: close` in a 101.
     async fn dismissed(&self) {
         self.worker.farewell_begins(self.socket).await;
         let grace = if self.asked.get() {
@@ -155,6 +153,9 @@ impl Connection {
             NEWCOMER_GRACE
         };
         tokio::time::sleep(grace).await;
+        while self.asking.get() {
+            self.answered.notified().await;
+        }
     }
 
     async fn handshake(&self, socket: Socket, deadline: Instant) -> Option<Wire> {
@@ -201,6 +202,7 @@ impl Connection {
 
     async fn answer(self: Rc<Self>, mut request: Request<Incoming>) -> Response<Body> {
         self.asked.set(true);
+        self.asking.set(true);
         self.permit.take();
         let asks = request.headers().contains_key(UPGRADE);
         let mut client = asks.then(|| hyper::upgrade::on(&mut request));
@@ -224,6 +226,8 @@ impl Connection {
         if let Some(refused) = client {
             tokio::task::spawn_local(upgrade::end(Rc::clone(&self), refused));
         }
+        self.asking.set(false);
+        self.answered.notify_waiters();
         response
     }
 
@@ -250,10 +254,11 @@ impl Connection {
             count(&self.worker.shared.counters.requests);
         }
         let asked = Instant::now();
-        let answered = self.ask(service, request, upgrade).await;
+        let answered = ask(self, service, request, upgrade).await;
         let Answered {
             service,
             mut response,
+            exchange,
             occupied,
             held,
         } = match answered {
@@ -270,9 +275,9 @@ impl Connection {
             };
             let took = asked.elapsed().saturating_sub(held);
             service.tally().upgraded(took);
-            let backend = hyper::upgrade::on(&mut response);
-            return upgrade::switch(self, service, occupied, client, backend, response);
+            return upgrade::switch(self, service, occupied, client, exchange, response);
         }
+        exchange.go_on();
         forward::remove_hop_by_hop(response.headers_mut());
         response.map(Either::Left)
     }
@@ -284,103 +289,6 @@ impl Connection {
         routes
             .find(&self.door.name, host, request.uri().path())
             .cloned()
-    }
-
-    /// Sends the request to a backend and returns the header of its answer; the body is still
-    /// coming. Every request has a connection of its own: a kept one may be closed by the
-    /// backend just when a request is on its way, and a request cannot be sent twice.
-    async fn ask(
-        &self,
-        service: Arc<Service>,
-        request: Request<Incoming>,
-        upgrade: bool,
-    ) -> Result<Answered, Box<Response<Body>>> {
-        let refused = |status, what: &str| {
-            count(&self.worker.shared.counters.backend_failures);
-            Box::new(refusal(status, what))
-        };
-        let (parts, body) = request.into_parts();
-        let mut body = Ahead::new(body);
-        let Reached {
-            service,
-            socket,
-            occupied,
-            held,
-        } = arrival::reach(self, service, &mut body)
-            .await
-            .map_err(|what| refused(StatusCode::SERVICE_UNAVAILABLE, what))?;
-        let failed = |status, what: &str, log: String| {
-            tracing::warn!(
-                baton_service = service.name,
-                "service.{}: {log}",
-                service.name
-            );
-            refused(status, what)
-        };
-        let mut request = Request::from_parts(parts, body);
-        let headers = request.headers_mut();
-        forward::remove_hop_by_hop(headers);
-        forward::set_host(headers, || occupied.host());
-        forward::set_forwarded(
-            headers,
-            self.peer,
-            self.door.tls.is_some(),
-            &self.door.trusted,
-        );
-        if upgrade {
-            forward::set_websocket_upgrade(headers);
-        }
-        *request.uri_mut() = origin_form(request.uri());
-        *request.version_mut() = Version::HTTP_11;
-        let io = TokioIo::new(Wire::plain(socket));
-        let answer = async {
-            let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
-                .preserve_header_case(true)
-                .handshake(io)
-                .await?;
-            tokio::task::spawn_local(connection.with_upgrades());
-            sender.send_request(request).await
-        };
-        let patience = if upgrade {
-            UPGRADE_TIMEOUT
-        } else {
-            ANSWER_TIMEOUT
-        };
-        match timeout(patience, answer).await {
-            Ok(Ok(response)) => Ok(Answered {
-                service,
-                response,
-                occupied,
-                held,
-            }),
-            Ok(Err(error)) => Err(failed(
-                StatusCode::BAD_GATEWAY,
-                "the service did not answer as expected",
-                format!("the backend did not answer: {error}"),
-            )),
-            Err(_) => Err(failed(
-                StatusCode::GATEWAY_TIMEOUT,
-                "the service did not answer in time",
-                format!("the backend did not answer within {} s", patience.as_secs()),
-            )),
-        }
-    }
-}
-
-/// The header of a backend's answer; the body is still coming.
-struct Answered {
-    service: Arc<Service>,
-    response: Response<Incoming>,
-    occupied: Occupied,
-    /// How long the request was held.
-    held: Duration,
-}
-
-/// What a server expects in the request line (RFC 9112 §3.2.1).
-fn origin_form(uri: &Uri) -> Uri {
-    match uri.path_and_query() {
-        Some(path) => Uri::from(path.clone()),
-        None => Uri::from_static("/"),
     }
 }
 

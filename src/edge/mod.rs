@@ -2,12 +2,13 @@
 //!
 //! In the order in which a connection meets them: a [`listener`] holds the socket, the acceptor
 //! of a worker thread takes the connection, TLS and HTTP bring it to the 101, a
-//! [`route`] says where to, a backend takes it or it is held until one does, the relay passes bytes and knows where frames end ([`frame`]), and
-//! ends it with a Close ([`close`]). [`clients`] knows who is there.
+//! [`route`] says where to, a backend takes it or it is held until one does, the relay passes
+//! bytes and knows where frames end ([`frame`]), and ends it with a Close ([`close`]). [`clients`] knows who is there.
 
 mod acceptor;
 mod ahead;
 mod arrival;
+mod ask;
 mod backend;
 mod census;
 mod chunk;

@@ -1,12 +1,13 @@
 //! Looks for a backend on behalf of all newcomers who wait for a service, and lets them in at a
 //! pace once there is one. There is one prober a service, on the worker of whoever waits longest.
 
+use std::io::{Error, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use super::backend;
+use super::backend::{self, Unreachable};
 use super::route::Service;
 use super::worker::Shared;
 use crate::restart::hold::Lead;
@@ -15,6 +16,10 @@ use crate::restart::hold::Lead;
 /// longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a backend must keep a connection to be there: one that only forwards to another may
+/// take connections, and drop them, while that one is away.
+const WATCH: Duration = Duration::from_millis(50);
 
 /// How many are let in first; each batch is twice as large as the one before.
 const FIRST_BATCH: usize = 50;
@@ -28,8 +33,8 @@ pub(super) async fn probe(lead: Lead, shared: Arc<Shared>, service: Arc<Service>
     while lead.is_wanted() {
         // It may have been given other backends.
         let service = shared.current(&service);
-        match backend::connect(&service).await {
-            Ok(_) => {
+        match look(&service).await {
+            Ok(()) => {
                 service.is_back();
                 pause = SHORTEST_PAUSE;
                 let_in(&lead).await;
@@ -40,6 +45,17 @@ pub(super) async fn probe(lead: Lead, shared: Arc<Shared>, service: Arc<Service>
                 pause = LONGEST_PAUSE.min(pause * 2);
             }
         }
+    }
+}
+
+async fn look(service: &Service) -> Result<(), Unreachable> {
+    let (mut socket, occupied) = backend::connect(service).await?;
+    match timeout(WATCH, socket.ended()).await {
+        Ok(()) => {
+            let why = Error::new(ErrorKind::ConnectionAborted, "it ends connections at once");
+            Err(Unreachable::new(occupied.backend(), why))
+        }
+        Err(_) => Ok(()),
     }
 }
 

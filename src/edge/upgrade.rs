@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use super::ask::Exchange;
 use super::backend::Occupied;
 use super::clients::Client;
 use super::counters::count;
@@ -32,7 +33,7 @@ pub(super) fn switch(
     service: Arc<Service>,
     occupied: Occupied,
     client: OnUpgrade,
-    backend: OnUpgrade,
+    backend: Exchange,
     mut response: Response<Incoming>,
 ) -> Response<Body> {
     let extensions = response.headers().contains_key(SEC_WEBSOCKET_EXTENSIONS);
@@ -89,9 +90,10 @@ pub(super) async fn linger(mut wire: Wire) {
 }
 
 /// None: the client or the backend was gone between the 101 and the first frame.
-async fn take_out(client: OnUpgrade, backend: OnUpgrade) -> Option<(Wire, Wire)> {
-    match futures_util::future::try_join(client, backend).await {
-        Ok((client, backend)) => Some((wire(client)?, wire(backend)?)),
+async fn take_out(client: OnUpgrade, backend: Exchange) -> Option<(Wire, Wire)> {
+    let (client, backend) = tokio::join!(client, backend.into_wire());
+    match client {
+        Ok(client) => Some((wire(client)?, backend?)),
         Err(error) => {
             tracing::debug!("a connection ended at its upgrade: {error}");
             None

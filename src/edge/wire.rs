@@ -24,6 +24,15 @@ pub(super) enum Socket {
 }
 
 impl Socket {
+    /// Resolves when the peer ends the connection before it has sent anything.
+    pub(super) async fn ended(&mut self) {
+        let mut byte = [0];
+        match std::future::poll_fn(|cx| self.poll_read(cx, &mut byte)).await {
+            Ok(0) | Err(_) => {}
+            Ok(_) => std::future::pending().await,
+        }
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(into);
         ready!(match self {

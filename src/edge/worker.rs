@@ -12,6 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use super::acceptor::{Door, Post, accept, take_queued};
 use super::census::Count;
@@ -23,7 +24,7 @@ use super::listener::{Cookie, ListeningSocket};
 use super::loss::Loss;
 use super::relay::Ending;
 use super::route::{Routes, Service};
-use crate::config::Limits;
+use crate::config::{Limits, Restart};
 use crate::control::message_id;
 use crate::event;
 
@@ -85,7 +86,8 @@ pub(super) struct Worker {
     drain: RefCell<Option<drain::Announcement>>,
     /// Sockets that were closed lately.
     closed: RefCell<HashMap<Cookie, Closed>>,
-    farewell_begins: Notify,
+    /// A drain has begun or ended, or sockets were closed.
+    farewell: Notify,
 }
 
 /// What there is for those who came through a socket that was closed.
@@ -128,7 +130,7 @@ impl Worker {
             empty: Notify::new(),
             drain: RefCell::new(None),
             closed: RefCell::default(),
-            farewell_begins: Notify::new(),
+            farewell: Notify::new(),
         }
     }
 
@@ -184,12 +186,32 @@ impl Worker {
     /// Resolves when that begins.
     pub(super) async fn farewell_begins(&self, socket: Cookie) {
         loop {
-            let notified = self.farewell_begins.notified();
+            let notified = self.farewell.notified();
             if self.bids_farewell(socket) {
                 return;
             }
             notified.await;
         }
+    }
+
+    /// Resolves when whoever came through this socket may not wait for the service any longer,
+    /// because it is to leave.
+    pub(super) async fn hold_ends(&self, socket: Cookie, service: &Service) {
+        loop {
+            let changed = self.farewell.notified();
+            match self.hold_end(socket, &service.restart) {
+                None => changed.await,
+                Some(end) if timeout_at(end, changed).await.is_err() => return,
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn hold_end(&self, socket: Cookie, restart: &Restart) -> Option<Instant> {
+        let (drain, closed) = (self.drain.borrow(), self.closed.borrow());
+        let closed = closed.get(&socket).map(|one| &one.announcement);
+        let end = |one: &drain::Announcement| one.hold(restart, &self.shared.routes.load());
+        drain.iter().chain(closed).map(end).min()
     }
 
     /// A client's relay begins.
@@ -272,7 +294,7 @@ impl Worker {
                     let announcement = closed.announcement.clone();
                     let all = sockets.iter().map(|one| (*one, closed.clone()));
                     self.closed.borrow_mut().extend(all);
-                    self.farewell_begins.notify_waiters();
+                    self.farewell.notify_waiters();
                     let worker = Rc::clone(&self);
                     tokio::task::spawn_local(async move {
                         drain::close(&worker, &sockets, announcement).await;
@@ -299,7 +321,7 @@ impl Worker {
                 }
                 Command::Drain(announcement, done) => {
                     self.drain.replace(Some(announcement.clone()));
-                    self.farewell_begins.notify_waiters();
+                    self.farewell.notify_waiters();
                     let worker = Rc::clone(&self);
                     tokio::task::spawn_local(async move {
                         drain::drain(&worker, announcement).await;
@@ -308,6 +330,7 @@ impl Worker {
                 }
                 Command::EndDrain => {
                     self.drain.replace(None);
+                    self.farewell.notify_waiters();
                 }
                 Command::Count(service, limit, done) => {
                     let _ = done.send(Count::of(&self.clients, service.as_deref(), limit));

@@ -8,10 +8,9 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
@@ -19,6 +18,8 @@ use tokio::time::{Instant, timeout_at};
 #[derive(Debug)]
 pub struct Hold {
     line: Mutex<Line>,
+    /// How many have come.
+    came: AtomicU64,
     /// What [`Line::is_passing`] says.
     passing: AtomicBool,
 }
@@ -46,8 +47,7 @@ struct Line {
     /// By number, and so in the order in which they came. Whoever is let in is taken out, and put
     /// back at the same place if the backend does not take it.
     waiting: BTreeMap<u64, Option<Waker>>,
-    next: u64,
-    /// Newcomers with a number: those who wait, and those who are let in and try.
+    /// Newcomers who have had to wait: those who do, and those who are let in and try.
     places: usize,
     /// How often one who was let in came back.
     relapses: u64,
@@ -89,6 +89,7 @@ impl Default for Hold {
     fn default() -> Self {
         Self {
             line: Mutex::default(),
+            came: AtomicU64::new(0),
             passing: AtomicBool::new(true),
         }
     }
@@ -151,9 +152,12 @@ pub struct Newcomer {
     hold: Arc<Hold>,
     deadline: Instant,
     max_held: usize,
-    /// Its place in the line, once it has had to wait.
-    number: Option<u64>,
-    waited: Duration,
+    /// In the order in which they came.
+    number: u64,
+    /// It has had to wait, and its place is kept.
+    placed: bool,
+    /// A backend has it.
+    reached: bool,
 }
 
 /// What a newcomer does next.
@@ -181,12 +185,14 @@ impl Newcomer {
     /// One who waits until `deadline` at most, and not at all if that has come; and only if fewer
     /// than `max_held` have had to wait and are not in yet.
     pub fn new(hold: Arc<Hold>, deadline: Instant, max_held: usize) -> Self {
+        let number = hold.came.fetch_add(1, Ordering::Relaxed);
         Self {
             hold,
             deadline,
             max_held,
-            number: None,
-            waited: Duration::ZERO,
+            number,
+            placed: false,
+            reached: false,
         }
     }
 
@@ -195,13 +201,12 @@ impl Newcomer {
     /// # Errors
     /// When it is not to wait (any longer).
     pub async fn turn(&mut self) -> Result<Turn, Refused> {
-        if self.number.is_none() && self.hold.passing.load(Ordering::Acquire) {
+        self.reached = false;
+        if !self.placed && self.hold.passing.load(Ordering::Acquire) {
             return Ok(Turn::Try);
         }
         self.line_up(false)?;
-        let since = Instant::now();
         let turn = timeout_at(self.deadline, poll_fn(|cx| self.poll_turn(cx))).await;
-        self.waited += since.elapsed();
         match turn {
             Ok(turn) => Ok(turn),
             Err(_) => self.give_up(),
@@ -216,16 +221,15 @@ impl Newcomer {
         self.line_up(true)
     }
 
-    /// It has reached a backend.
-    pub fn arrived(mut self) {
-        if self.number.is_some() {
-            self.leave(|totals, _| totals.released += 1);
-        }
+    /// It has reached a backend. It keeps its place until it is dropped, for it may yet be
+    /// [turned away](Self::turned_away), or ask for its [turn](Self::turn) once more.
+    pub fn reached(&mut self) {
+        self.reached = true;
     }
 
-    /// How long it has waited in the line so far.
-    pub fn waited(&self) -> Duration {
-        self.waited
+    /// It has had to wait.
+    pub fn has_waited(&self) -> bool {
+        self.placed
     }
 
     /// Takes a place, for good. `back`: it has tried.
@@ -234,28 +238,28 @@ impl Newcomer {
             deadline,
             max_held,
             number,
+            ref mut placed,
             ..
-        } = self;
+        } = *self;
         self.hold.change(|line| {
-            if let Some(number) = number {
+            if *placed {
                 if back {
-                    line.waiting.entry(*number).or_default();
+                    line.waiting.entry(number).or_default();
                     line.relapses += 1;
                 }
                 return Ok(());
             }
             if !back && line.is_passing() {
                 // It has changed just now; the next look will say so.
-            } else if *deadline <= Instant::now() {
+            } else if deadline <= Instant::now() {
                 return Err(Refused::Overdue);
-            } else if line.places >= *max_held {
+            } else if line.places >= max_held {
                 line.totals.full += 1;
                 let first = !std::mem::replace(&mut line.full, true);
                 return Err(Refused::Full { first });
             } else {
-                line.waiting.insert(line.next, None);
-                *number = Some(line.next);
-                line.next += 1;
+                line.waiting.insert(number, None);
+                *placed = true;
                 line.places += 1;
                 line.totals.held += 1;
             }
@@ -265,8 +269,7 @@ impl Newcomer {
 
     fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<Turn> {
         self.hold.change(|line| {
-            let waiting = self.number.and_then(|one| line.waiting.get_mut(&one));
-            let Some(waker) = waiting else {
+            let Some(waker) = line.waiting.get_mut(&self.number) else {
                 return Poll::Ready(Turn::Try);
             };
             match waker {
@@ -284,8 +287,7 @@ impl Newcomer {
     /// Its time is over, unless it has been let in just now.
     fn give_up(&mut self) -> Result<Turn, Refused> {
         let number = self.number;
-        let waits = |line: &mut Line| number.is_some_and(|one| line.waiting.contains_key(&one));
-        if !self.hold.change(waits) {
+        if !self.hold.change(|line| line.waiting.contains_key(&number)) {
             return Ok(Turn::Try);
         }
         self.leave(|totals, _| totals.overdue += 1);
@@ -294,11 +296,11 @@ impl Newcomer {
 
     /// `count` is also told whether it was waiting.
     fn leave(&mut self, count: impl FnOnce(&mut Totals, bool)) {
-        let Some(number) = self.number.take() else {
+        if !std::mem::take(&mut self.placed) {
             return;
-        };
+        }
         self.hold.change(|line| {
-            let waited = line.waiting.remove(&number).is_some();
+            let waited = line.waiting.remove(&self.number).is_some();
             count(&mut line.totals, waited);
             line.places -= 1;
             if line.places == 0 {
@@ -312,7 +314,14 @@ impl Newcomer {
 
 impl Drop for Newcomer {
     fn drop(&mut self) {
-        self.leave(|totals, waited| totals.left += u64::from(waited));
+        let reached = self.reached;
+        self.leave(|totals, waited| {
+            if reached {
+                totals.released += 1;
+            } else {
+                totals.left += u64::from(waited);
+            }
+        });
     }
 }
 

@@ -13,21 +13,22 @@ use crate::peer::{Peer, STILL};
 use crate::support::PATIENCE;
 use crate::world::{Backend, HOST, Plan, World};
 
-const PLAIN: &str = "GET /page HTTP/1.1\r\nHost: chat.test\r\n\r\n";
+pub(crate) const PLAIN: &str = "GET /page HTTP/1.1\r\nHost: chat.test\r\n\r\n";
 
 /// Its body does not come at once.
-const POST: &str = "POST /form HTTP/1.1\r\nHost: chat.test\r\nContent-Length: 11\r\n\r\nhello";
+pub(crate) const POST: &str =
+    "POST /form HTTP/1.1\r\nHost: chat.test\r\nContent-Length: 11\r\n\r\nhello";
 
 /// A world whose backend is not there yet; newcomers wait longer than any test does.
-fn waiting() -> World {
+pub(crate) fn waiting() -> World {
     with_restart("hold = \"5m\"")
 }
 
-fn with_restart(lines: &str) -> World {
+pub(crate) fn with_restart(lines: &str) -> World {
     Plan::new().backend(dead()).restart(lines).start()
 }
 
-fn refused(client: &mut Peer) -> (Message, String) {
+pub(crate) fn refused(client: &mut Peer) -> (Message, String) {
     let (answer, body) = client.answer();
     assert_eq!(answer.status(), 503);
     let after = answer.values("retry-after");
@@ -36,7 +37,7 @@ fn refused(client: &mut Peer) -> (Message, String) {
 }
 
 /// Sees whether the client is told nothing within [`STILL`]. TLS has tickets for it all the same.
-fn waits(client: &mut Peer) -> bool {
+pub(crate) fn waits(client: &mut Peer) -> bool {
     let bound = |time| client.socket().set_read_timeout(Some(time));
     bound(STILL).expect("bound a wait");
     let told = client.try_fill();
@@ -225,34 +226,6 @@ fn a_client_that_leaves_while_it_is_held_frees_its_place() {
         for ask in &asks {
             hold(connect, ask).end();
             hold(connect, ask).vanish();
-        }
-    }
-}
-
-#[test]
-fn who_is_held_when_the_daemon_ends_is_told_so() {
-    for signal in [Signal::TERM, Signal::USR2] {
-        let mut world = waiting();
-        let asks = [upgrade("/", HOST, ""), PLAIN.to_owned(), POST.to_owned()];
-        let mut clients = Vec::new();
-        for ask in &asks {
-            for mut client in [world.client(), world.secure_client()] {
-                client.send(ask);
-                clients.push(client);
-            }
-        }
-        assert!(clients.iter_mut().all(waits));
-        let old = world.batond.main();
-        old.signal(signal);
-        for client in &mut clients {
-            let (answer, _) = refused(client);
-            assert_eq!(answer.values("connection"), ["close"]);
-            client.ended();
-        }
-        drop(clients);
-        old.wait_gone();
-        if signal == Signal::TERM {
-            world.report();
         }
     }
 }

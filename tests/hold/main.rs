@@ -7,10 +7,12 @@
 
 mod departures;
 mod drained;
+mod dropped;
 mod edge;
 mod held;
 mod losses;
 mod paced;
+mod parting;
 
 // The peers of the relay's tests, scripted down to the byte.
 #[allow(dead_code)]

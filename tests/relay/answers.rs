@@ -54,8 +54,7 @@ fn a_backend_that_is_down_is_a_503_with_a_reason_and_a_time_to_come_back() {
 #[test]
 fn a_backend_that_answers_garbage_is_a_502() {
     let world = World::start();
-    let garbage: [&[u8]; 4] = [
-        b"",
+    let garbage: [&[u8]; 3] = [
         b"SSH-2.0-OpenSSH_9.9\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00",
         b"HTTP/1.1 200 OK\r\nContent-Le",

@@ -1,5 +1,6 @@
 use std::pin::{Pin, pin};
 use std::thread;
+use std::time::Duration;
 
 use super::*;
 
@@ -7,6 +8,10 @@ const LONG: Duration = Duration::from_secs(3600);
 
 fn newcomer(hold: &Arc<Hold>) -> Newcomer {
     Newcomer::new(Arc::clone(hold), Instant::now() + LONG, 1000)
+}
+
+fn arrive(mut newcomer: Newcomer) {
+    newcomer.reached();
 }
 
 /// What should come within moments must come within a minute.
@@ -52,7 +57,7 @@ fn an_open_hold_lets_everybody_pass() {
         let hold = Arc::new(Hold::default());
         let mut one = newcomer(&hold);
         assert!(tries(&mut one).await);
-        one.arrived();
+        arrive(one);
         assert_eq!(hold.totals(), Totals::default(), "nobody was held");
     });
 }
@@ -78,7 +83,7 @@ fn who_came_first_is_let_in_first() {
             assert_eq!(tries(&mut line[place]).await, tried, "{place}");
         }
         assert_eq!(hold.let_in(9), 2, "no more wait");
-        line.into_iter().for_each(Newcomer::arrived);
+        line.into_iter().for_each(arrive);
         let totals = hold.totals();
         assert_eq!((totals.held, totals.released, totals.left), (5, 5, 0));
     });
@@ -153,7 +158,7 @@ fn only_so_many_wait_and_one_who_leaves_makes_room() {
         hold.let_in(1);
         assert!(tries(&mut one).await);
         assert!(newcomer().turn().await.is_err());
-        one.arrived();
+        arrive(one);
         let mut third = newcomer();
         assert!(!tries(&mut third).await);
         drop(other);
@@ -184,7 +189,7 @@ fn nobody_waits_past_its_deadline() {
 fn nobody_is_forgotten() {
     const EACH: usize = 500;
     let hold = Arc::new(Hold::default());
-    let arrive = |seed: usize| {
+    let come = |seed: usize| {
         let hold = Arc::clone(&hold);
         thread::spawn(move || {
             block_on(async {
@@ -205,7 +210,7 @@ fn nobody_is_forgotten() {
                                 one.turned_away().expect("it may wait");
                             }
                             Turn::Try => {
-                                one.arrived();
+                                arrive(one);
                                 break;
                             }
                         }
@@ -214,7 +219,7 @@ fn nobody_is_forgotten() {
             });
         })
     };
-    let threads: Vec<_> = (0..4).map(arrive).collect();
+    let threads: Vec<_> = (0..4).map(come).collect();
     while threads.iter().any(|one| !one.is_finished()) {
         hold.close();
         hold.let_in(1);
