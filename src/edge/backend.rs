@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
+use super::dial::dial;
 use super::route::Service;
 use super::wire::Socket;
 use crate::config::{BackendAddress, BackendConfig};
@@ -70,11 +71,7 @@ impl Backend {
         let occupied = Occupied(Arc::clone(self));
         let connecting = async {
             match &self.address {
-                BackendAddress::Tcp(address) => {
-                    let socket = TcpStream::connect(address).await?;
-                    socket.set_nodelay(true)?;
-                    Ok(Socket::Tcp(socket))
-                }
+                BackendAddress::Tcp(address) => Ok(Socket::Tcp(dial(address).await?)),
                 BackendAddress::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
             }
         };

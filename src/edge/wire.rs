@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustix::io::ioctl_fionread;
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{SendFlags, send};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -38,6 +38,18 @@ impl Socket {
         match self {
             Self::Tcp(socket) => Pin::new(socket).poll_write(cx, bytes),
             Self::Unix(socket) => Pin::new(socket).poll_write(cx, bytes),
+        }
+    }
+
+    /// Writes what the socket takes now, without asking the event loop.
+    fn try_write_unasked(&self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = match self {
+            Self::Tcp(socket) => send(socket, bytes, SendFlags::NOSIGNAL),
+            Self::Unix(socket) => send(socket, bytes, SendFlags::NOSIGNAL),
+        };
+        match sent {
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            sent => Ok(sent?),
         }
     }
 
@@ -81,6 +93,8 @@ pub(super) struct Wire {
     backlog: Backlog,
     /// Plaintext that a reader with a small buffer (the HTTP parser) has left over.
     leftover: Vec<u8>,
+    /// The event loop may not know yet that the socket can be written.
+    fresh: bool,
 }
 
 impl Wire {
@@ -91,6 +105,7 @@ impl Wire {
             tls: None,
             backlog: Backlog::default(),
             leftover: Vec::new(),
+            fresh: true,
         }
     }
 
@@ -105,6 +120,7 @@ impl Wire {
             tls,
             backlog: Backlog::default(),
             leftover: Vec::new(),
+            fresh: false,
         })
     }
 
@@ -213,7 +229,14 @@ impl Wire {
             return Ok(());
         }
         match &mut self.tls {
-            None => self.backlog.write(&mut self.socket, cx, bytes),
+            None => {
+                let sent = if std::mem::take(&mut self.fresh) {
+                    self.socket.try_write_unasked(bytes)?
+                } else {
+                    0
+                };
+                self.backlog.write(&mut self.socket, cx, &bytes[sent..])
+            }
             Some(tls) => {
                 records.clear();
                 tls.send(bytes, records)?;
