@@ -11,6 +11,7 @@ mod chunk;
 pub mod clients;
 pub mod close;
 pub mod counters;
+pub mod crowd;
 mod dial;
 mod drain;
 mod forward;
