@@ -1,97 +1,118 @@
-//! A certificate chain and its key, from PEM files.
+//! A certificate chain and its key, as they are used: from two files that belong together.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use rustls::CertificateError;
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Why a chain and its key cannot be used. Never shows what is in the key file.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// open(2) or read(2) failed.
-    #[error("cannot read {path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// What is between the PEM lines is broken.
-    #[error("{path} is not valid PEM: {reason}")]
-    NotPem {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// No certificate in the chain file.
-    #[error("{path} holds no certificate (a PEM file with the leaf first is expected)")]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No key in the key file.
-    #[error(
-        "{path} holds no private key that can be used (an unencrypted PEM key in PKCS#8, PKCS#1 \
-         or SEC1 form is expected)"
-    )]
-    NoKey {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The key belongs to another certificate, or its kind is not supported.
-    #[error("the key in {key} and the certificate in {chain} cannot be used together: {source}")]
-    Mismatch {
-        /// The chain file.
-        chain: PathBuf,
-        /// The key file.
-        key: PathBuf,
-        /// What rustls says.
-        source: rustls::Error,
-    },
+use super::file::File;
+use super::finding::{Fault, Finding, Part};
+use super::pem::{self, shown, unusable};
+
+/// Why a chain and its key cannot be used: at least one finding.
+#[derive(Debug)]
+pub struct LoadError(Vec<Finding>);
+
+impl LoadError {
+    /// What is wrong with either file, or with both.
+    pub fn findings(&self) -> &[Finding] {
+        &self.0
+    }
+
+    pub(super) fn into_findings(self) -> Vec<Finding> {
+        self.0
+    }
 }
 
-/// Reads a chain and its key, and checks that they belong together.
+impl std::error::Error for LoadError {}
+
+/// What is wrong and what to do, one after the other.
+impl std::fmt::Display for LoadError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (number, finding) in self.0.iter().enumerate() {
+            let between = if number > 0 { "; " } else { "" };
+            write!(out, "{between}{} ({})", finding.what, finding.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a chain and its key, and checks that they belong together. An expired certificate, or
+/// one that clients reject, is loaded all the same.
 ///
 /// # Errors
-/// See [`LoadError`].
+/// The pair cannot be used at all.
 pub fn load(chain: &Path, key: &Path) -> Result<Arc<CertifiedKey>, LoadError> {
-    let certificates = CertificateDer::pem_file_iter(chain)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| told(error, chain))?;
-    if certificates.is_empty() {
-        return Err(LoadError::NoCertificate {
-            path: chain.to_owned(),
-        });
-    }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
-        pem::Error::NoItemsFound => LoadError::NoKey {
-            path: key.to_owned(),
-        },
-        error => told(error, key),
-    })?;
-    CertifiedKey::from_der(certificates, private, &aws_lc_rs::default_provider())
-        .map(Arc::new)
-        .map_err(|source| LoadError::Mismatch {
-            chain: chain.to_owned(),
-            key: key.to_owned(),
-            source,
-        })
+    pair(&File::read(chain), &File::read(key))
 }
 
-/// The error without any of the file's content.
-fn told(error: pem::Error, path: &Path) -> LoadError {
-    let path = path.to_owned();
-    let reason = match error {
-        pem::Error::Io(source) => return LoadError::Unreadable { path, source },
-        pem::Error::MissingSectionEnd { .. } => "a section has no END line",
-        pem::Error::IllegalSectionStart { .. } => "a BEGIN line is malformed",
-        pem::Error::Base64Decode(_) => "a section is not base64",
-        _ => "it cannot be parsed",
+/// As [`load`], of files that were read before.
+///
+/// # Errors
+/// The pair cannot be used at all.
+pub fn pair(chain: &File, key: &File) -> Result<Arc<CertifiedKey>, LoadError> {
+    let certificates = pem::certificates(chain, Part::Chain);
+    let private = pem::private_key(key);
+    let (certificates, private) = match (certificates, private) {
+        (Ok(certificates), Ok(private)) => (certificates, private),
+        (certificates, private) => {
+            let findings = certificates.err().into_iter().chain(private.err());
+            return Err(LoadError(findings.map(|finding| *finding).collect()));
+        }
     };
-    LoadError::NotPem { path, reason }
+    CertifiedKey::from_der(certificates, private, &aws_lc_rs::default_provider())
+        .map(Arc::new)
+        .map_err(|error| LoadError(vec![*refused(error, chain, key)]))
+}
+
+fn refused(error: rustls::Error, chain: &File, key: &File) -> Box<Finding> {
+    match error {
+        rustls::Error::InconsistentKeys(_) => unusable(
+            Fault::KeyMismatch,
+            key,
+            Part::Key,
+            format!(
+                "does not belong to the first certificate of {}",
+                shown(&chain.path)
+            ),
+            "the server's own certificate must come first, and be issued for this key",
+        ),
+        rustls::Error::InvalidCertificate(error) => unusable(
+            Fault::CertificateUnusable,
+            chain,
+            Part::Chain,
+            format!(
+                "begins with a certificate that cannot be used: {}",
+                refusal(&error)
+            ),
+            "have it issued again",
+        ),
+        error => unusable(
+            Fault::KeyUnusable,
+            key,
+            Part::Key,
+            format!("holds a key that cannot be used: {error}"),
+            "RSA from 2048 bits, ECDSA on P-256, P-384 or P-521, and Ed25519 can be",
+        ),
+    }
+}
+
+/// webpki's reason is wrapped where rustls has none of its own.
+fn refusal(error: &CertificateError) -> String {
+    let reason = match error {
+        CertificateError::Other(reason) => reason.0.downcast_ref::<webpki::Error>(),
+        _ => None,
+    };
+    match reason {
+        Some(webpki::Error::UnsupportedCriticalExtension) => {
+            "it has a critical extension that clients do not know".to_owned()
+        }
+        Some(webpki::Error::UnsupportedCertVersion) => {
+            "it is of an X.509 version before 3, which has no extensions".to_owned()
+        }
+        Some(reason) => reason.to_string(),
+        None => error.to_string(),
+    }
 }

@@ -1,8 +1,35 @@
-//! Files → checks → verdict → swap.
+//! Files → checks → verdict → swap; what breaks when; what clients really hit.
 //!
-//! [`load`] reads a chain and its key, [`resolver`] chooses among the loaded ones by the name
-//! that a client asks for.
+//! In this order: a [`file`](mod@file) is read, with what is known of why it cannot be; [`load`] makes a
+//! pair of chain and key out of the PEM in them. [`check`] looks at the pair the way clients do,
+//! against the [`roots`] that they trust, and says what is wrong as [`finding`]s, each with the
+//! [`client`]s that fail because of it. All findings of one moment are a [`verdict`]; [`forecast`]
+//! tells which come later. [`x509`] is one certificate, read; [`dialled`] says for which names
+//! clients are given it.
+//!
+//! What is served: [`resolver`] chooses among the pairs by the name that a client asks for,
+//! [`ticket`] spares those who come back the full handshake. What a served certificate says of itself
+//! is read by [`leaf`].
+//!
+//! Everything here is pure, except for reading files. Whatever acts on it lies beside it:
+//! something that notices new files reads them, asks [`verdict::Verdict::worse_than`] whether the
+//! new pair may take the old one's place, and gives [`check::Examination::pair`] to the resolver;
+//! the interlock of a restart asks [`verdict::Verdict::fails_reconnects`]; what clients really hit
+//! is held against [`verdict::Verdict::findings`].
 
+pub mod check;
+pub mod client;
+pub mod dialled;
+pub mod examine;
+pub mod file;
+pub mod finding;
+pub mod forecast;
+pub mod leaf;
 pub mod load;
+mod path;
+pub mod pem;
 pub mod resolver;
+pub mod roots;
 pub mod ticket;
+pub mod verdict;
+pub mod x509;

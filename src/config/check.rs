@@ -1,12 +1,21 @@
-//! `batond check`: everything that is wrong with a configuration, before it is used.
+//! `batond check`: everything that is wrong with a configuration and its certificates, before
+//! they are used.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::checked::Config;
-use super::problem::Problems;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::checked::{CertificateConfig, Config};
+use super::findings::Findings;
+use super::key::KeyPath;
+use super::problem::{Problem, Problems};
 use super::source::Source;
+use crate::certificate::examine::examine_all;
+use crate::certificate::finding::{Fault, Finding, Part};
+use crate::certificate::forecast::Change;
 
 /// EX_CONFIG of sysexits(3): something is wrong with the configuration, or it cannot be read.
 const EX_CONFIG: u8 = 78;
@@ -17,7 +26,7 @@ pub struct CheckArgs {
     /// The main file; `conf.d` beside it is read, too
     #[arg(long, value_name = "PATH", default_value = Source::DEFAULT_PATH)]
     pub config: PathBuf,
-    /// Print the problems as JSON on standard output
+    /// Print what is found as JSON on standard output
     #[arg(long)]
     pub json: bool,
     /// Try to bind the TCP addresses as well, which fails for those that a running batond has
@@ -25,13 +34,15 @@ pub struct CheckArgs {
     pub bind: bool,
 }
 
-/// Runs the command. Exits 0 if all is good, and 78 otherwise, with the problems on standard
-/// error, or as JSON on standard output.
+/// Runs the command. Exits 78 if the configuration is wrong or a certificate makes clients fail,
+/// and 0 otherwise, also with warnings. What is found goes to standard error, or as JSON to
+/// standard output.
 pub fn check_command(args: CheckArgs) -> ExitCode {
     let source = Source::from_process(Some(args.config.clone()));
     check(
         &source,
         &args,
+        Timestamp::now(),
         &mut std::io::stdout(),
         &mut std::io::stderr(),
     )
@@ -40,41 +51,137 @@ pub fn check_command(args: CheckArgs) -> ExitCode {
 fn check(
     source: &Source,
     args: &CheckArgs,
+    now: Timestamp,
     out: &mut dyn Write,
     problems_out: &mut dyn Write,
 ) -> ExitCode {
-    let outcome = super::read(source).and_then(|(config, mut found)| {
-        if args.bind {
-            super::bind::check(&mut found, &config);
-        }
-        found.conclude(config)
-    });
+    let (config, mut found) = super::read(source);
+    if args.bind && found.is_clean() {
+        super::bind::check(&mut found, &config);
+    }
+    let (remarks, expected) = certificates(&config, &found, now);
+    let outcome = found.conclude(config);
+    let fails = outcome.is_err() || remarks.iter().any(|one| one.finding.breaks_clients());
     // Nobody reads what cannot be written; the exit code still says it all.
-    let _ = match &outcome {
-        outcome if args.json => writeln!(out, "{}", json(outcome.as_ref().err())),
-        Ok(config) => writeln!(out, "{}", summary(config)),
-        Err(problems) => writeln!(problems_out, "{problems}"),
+    let _ = if args.json {
+        writeln!(out, "{}", json(outcome.err(), &remarks, &expected))
+    } else {
+        tell(outcome, &remarks, &expected, out, problems_out)
     };
-    match outcome {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(EX_CONFIG),
+    if fails {
+        ExitCode::from(EX_CONFIG)
+    } else {
+        ExitCode::SUCCESS
     }
 }
 
-fn json(problems: Option<&Problems>) -> serde_json::Value {
-    match problems {
-        Some(problems) => serde_json::json!(problems),
-        None => serde_json::json!({ "problems": [] }),
-    }
+/// A finding about a certificate, at the key that it is about.
+#[derive(Serialize)]
+struct Remark {
+    certificate: String,
+    #[serde(flatten)]
+    place: Problem,
+    #[serde(flatten)]
+    finding: Finding,
 }
 
-fn summary(config: &Config) -> String {
+/// What time will do to a certificate.
+#[derive(Serialize)]
+struct Expected {
+    certificate: String,
+    #[serde(flatten)]
+    change: Change,
+}
+
+/// Judges every certificate of which both files are named.
+fn certificates(config: &Config, found: &Findings, now: Timestamp) -> (Vec<Remark>, Vec<Expected>) {
+    let (mut remarks, mut expected) = (Vec::new(), Vec::new());
+    for (one, examination) in config.certificates.iter().zip(examine_all(config)) {
+        let verdict = examination.verdict(now);
+        let new = |finding: &Finding| !told_already(found, one, finding);
+        let new = verdict.findings.into_iter().filter(new);
+        remarks.extend(new.map(|finding| Remark {
+            certificate: one.name.clone(),
+            place: found.remark(&key_of(one, &finding), finding.to_string()),
+            finding,
+        }));
+        let changes = examination.forecast(now).into_iter();
+        expected.extend(changes.map(|change| Expected {
+            certificate: one.name.clone(),
+            change,
+        }));
+    }
+    (remarks, expected)
+}
+
+/// Files that cannot be used are problems of the configuration.
+fn told_already(found: &Findings, certificate: &CertificateConfig, finding: &Finding) -> bool {
+    let key = key_of(certificate, finding);
+    let of_file = finding.fault.prevents_use() || finding.fault == Fault::RootsUnavailable;
+    of_file && !found.is_whole(&key)
+}
+
+fn key_of(certificate: &CertificateConfig, finding: &Finding) -> KeyPath {
+    let table = KeyPath::root().key("certificate").key(&certificate.name);
+    table.key(match finding.part {
+        Part::Chain => "chain",
+        Part::Key => "key",
+        Part::Names => "names",
+        Part::Roots => "roots",
+    })
+}
+
+fn json(
+    problems: Option<Problems>,
+    findings: &[Remark],
+    forecast: &[Expected],
+) -> serde_json::Value {
+    let problems: Vec<_> = problems.iter().flatten().collect();
+    serde_json::json!({ "problems": problems, "findings": findings, "forecast": forecast })
+}
+
+fn tell(
+    outcome: Result<Config, Problems>,
+    remarks: &[Remark],
+    expected: &[Expected],
+    out: &mut dyn Write,
+    problems_out: &mut dyn Write,
+) -> std::io::Result<()> {
+    if let Err(problems) = &outcome {
+        writeln!(problems_out, "{problems}")?;
+    }
+    for Remark { place, .. } in remarks {
+        writeln!(problems_out, "{place}")?;
+    }
+    let Ok(config) = outcome else {
+        return Ok(());
+    };
+    let breaking = remarks.iter().filter(|one| one.finding.breaks_clients());
+    writeln!(out, "{}", summary(&config, breaking.count()))?;
+    for Expected {
+        certificate,
+        change,
+    } in expected
+    {
+        writeln!(out, "certificate.{certificate}: {}", change.what)?;
+    }
+    Ok(())
+}
+
+fn summary(config: &Config, breaking: usize) -> String {
     let counted = |number: usize, one: &str| match number {
         1 => format!("1 {one}"),
         many => format!("{many} {one}s"),
     };
+    let good = match breaking {
+        0 => String::new(),
+        _ => format!(
+            ", but clients fail because of {}",
+            counted(breaking, "finding")
+        ),
+    };
     format!(
-        "configuration is good: {}, {}, {}",
+        "configuration is good: {}, {}, {}{good}",
         counted(config.listeners.len(), "listener"),
         counted(config.certificates.len(), "certificate"),
         counted(config.services.len(), "service")
@@ -97,7 +204,7 @@ mod tests {
         let source = Source::at(&config);
         let (mut out, mut problems) = (Vec::new(), Vec::new());
         let args = CheckArgs { config, json, bind };
-        let code = check(&source, &args, &mut out, &mut problems);
+        let code = check(&source, &args, Timestamp::now(), &mut out, &mut problems);
         let folder = format!("{}/", folder.path().display());
         let text = |bytes| {
             String::from_utf8(bytes)
@@ -118,7 +225,7 @@ mod tests {
                 String::new()
             )
         );
-        let json = "{\"problems\":[]}\n".to_owned();
+        let json = "{\"findings\":[],\"forecast\":[],\"problems\":[]}\n".to_owned();
         let good = (ExitCode::SUCCESS, json, String::new());
         assert_eq!(run(&main, true, false), good);
     }
@@ -137,7 +244,7 @@ mod tests {
         assert_eq!(code, ExitCode::from(78));
         assert_eq!(
             out,
-            "{\"problems\":[{\"column\":1,\"file\":\"batond.toml\",\"key\":\"worker\",\"line\":1,\
+            "{\"findings\":[],\"forecast\":[],\"problems\":[{\"column\":1,\"file\":\"batond.toml\",\"key\":\"worker\",\"line\":1,\
              \"message\":\"is not a known key (did you mean workers?)\",\"variable\":null}]}\n"
         );
         assert_eq!(problems, "");

@@ -153,6 +153,16 @@ pub enum BackendAddress {
     Unix(PathBuf),
 }
 
+/// As the configuration has it.
+impl fmt::Display for BackendAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => out.write_str(address),
+            Self::Unix(path) => write!(out, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// How a planned restart treats the clients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Restart {
@@ -183,10 +193,15 @@ pub struct Restart {
 impl Restart {
     /// The reason of a Close frame: the configured one, and when to come back.
     pub fn reason_with(&self, delay: Option<Duration>) -> String {
-        match delay {
-            None => self.reason.clone(),
-            Some(delay) => format!("{}; retry in {:.1}s", self.reason, delay.as_secs_f64()),
-        }
+        with_delay(&self.reason, delay)
+    }
+}
+
+/// A reason, and when to come back: `service restart; retry in 2.4s`.
+pub fn with_delay(reason: &str, delay: Option<Duration>) -> String {
+    match delay {
+        None => reason.to_owned(),
+        Some(delay) => format!("{reason}; retry in {:.1}s", delay.as_secs_f64()),
     }
 }
 

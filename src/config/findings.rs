@@ -46,6 +46,11 @@ impl Findings {
         }
     }
 
+    /// Whether nothing was found to be wrong.
+    pub(super) fn is_clean(&self) -> bool {
+        self.problems.is_empty()
+    }
+
     /// The result: `checked`, or what is wrong with it.
     pub(super) fn conclude<T>(&mut self, checked: T) -> Result<T, Problems> {
         match Problems::new(std::mem::take(&mut self.problems)) {
@@ -123,30 +128,40 @@ impl Findings {
     /// The value at `path` is wrong, so nothing that depends on it is judged.
     pub(super) fn value(&mut self, path: &KeyPath, message: impl Into<String>) {
         self.damage(path.clone());
-        let place = self.origins.get(path).and_then(|origins| origins.last());
-        let Some(origin) = place.cloned() else {
-            return self.key(path, message);
-        };
-        let (place, order) = match &origin {
-            Origin::Text { file, value, .. } => self.place_in_text(*file, value),
-            Origin::Variable { .. } => self.place_of_key(&origin),
-        };
+        let (place, order) = self.place_of_value(path);
         self.add(place, Some(path), message, order);
+    }
+
+    /// As [`Self::value`], and nothing is found to be wrong by it.
+    pub(super) fn remark(&self, path: &KeyPath, message: String) -> Problem {
+        let (place, order) = self.place_of_value(path);
+        Problem::new(place, Some(path.to_string()), message, order)
     }
 
     /// Something is wrong with a key itself, or with the table or list that it names. Where no
     /// layer has it, the one that it would stand in is shown.
     pub(super) fn key(&mut self, path: &KeyPath, message: impl Into<String>) {
+        let (place, order) = self.place_of_nearest(path);
+        self.add(place, Some(path), message, order);
+    }
+
+    fn place_of_value(&self, path: &KeyPath) -> (Place, Order) {
+        match self.origins.get(path).and_then(|origins| origins.last()) {
+            Some(Origin::Text { file, value, .. }) => self.place_in_text(*file, value),
+            Some(origin) => self.place_of_key(origin),
+            None => self.place_of_nearest(path),
+        }
+    }
+
+    fn place_of_nearest(&self, path: &KeyPath) -> (Place, Order) {
         let mut shown = Some(path.clone());
         while let Some(at) = shown {
-            let place = self.origins.get(&at).and_then(|origins| origins.first());
-            if let Some(origin) = place.cloned() {
-                let (place, order) = self.place_of_key(&origin);
-                return self.add(place, Some(path), message, order);
+            if let Some(origin) = self.origins.get(&at).and_then(|origins| origins.first()) {
+                return self.place_of_key(origin);
             }
             shown = at.parent();
         }
-        self.add(Place::File(self.main.clone()), Some(path), message, (0, 0));
+        (Place::File(self.main.clone()), (0, 0))
     }
 
     /// A key must be set but is not: shown at the table that lacks it.

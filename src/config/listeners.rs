@@ -8,9 +8,11 @@ use super::findings::Findings;
 use super::host;
 use super::key::KeyPath;
 use super::name;
-use super::pair::{self, Fault};
 use super::raw::{RawCertificate, RawConfig, RawListener};
 use super::text::holds_private_key;
+use crate::certificate::file::File;
+use crate::certificate::finding::{Finding, Part};
+use crate::certificate::{load, pem};
 
 /// Addresses that are listened on, with their keys.
 pub(super) type Taken = Vec<(KeyPath, Address)>;
@@ -178,8 +180,8 @@ fn roots(found: &mut Findings, certificate: &KeyPath, raw: &RawCertificate, main
             let Some(file) = file(found, &path, text, main) else {
                 return Roots::Public;
             };
-            if let Err(message) = pair::certificates(&file) {
-                let message = format!("{message}; or write \"public\" or \"system\"");
+            if let Err(fault) = pem::certificates(&File::read(&file), Part::Roots) {
+                let message = format!("{}; or write \"public\" or \"system\"", told(&fault));
                 found.value(&path, message);
             }
             Roots::File(file)
@@ -210,13 +212,20 @@ fn files(
         }
     };
     let (chain, key) = (chain?, key?);
-    for fault in pair::check(&chain, &key) {
-        match fault {
-            Fault::Chain(message) => found.value(&chain_path, message),
-            Fault::Key(message) => found.value(&key_path, message),
+    if let Err(error) = load::load(&chain, &key) {
+        for fault in error.findings() {
+            let path = match fault.part {
+                Part::Key => &key_path,
+                _ => &chain_path,
+            };
+            found.value(path, told(fault));
         }
     }
     Some((chain, key))
+}
+
+fn told(fault: &Finding) -> String {
+    format!("{} ({})", fault.what, fault.remedy)
 }
 
 /// A path, which may be relative to the folder of the file that names it; one in a variable, to

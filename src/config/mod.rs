@@ -20,7 +20,6 @@ mod limits;
 mod listeners;
 mod name;
 mod number;
-mod pair;
 mod problem;
 mod raw;
 mod restart;
@@ -34,7 +33,7 @@ mod variables;
 pub use check::{CheckArgs, check_command};
 pub use checked::{
     Address, BackendAddress, BackendConfig, CertificateConfig, Config, HostPattern, Limits,
-    ListenerConfig, Restart, Roots, ServiceConfig, Spread, TrustedPeer,
+    ListenerConfig, Restart, Roots, ServiceConfig, Spread, TrustedPeer, with_delay,
 };
 pub use problem::{Problem, Problems};
 pub use source::Source;
@@ -50,11 +49,13 @@ use raw::RawConfig;
 ///
 /// Everything that is wrong, at once. Messages hold no key material.
 pub fn load(source: &Source) -> Result<Config, Problems> {
-    read(source).map(|(config, _)| config)
+    let (config, mut found) = read(source);
+    found.conclude(config)
 }
 
-/// As [`load`], and keeps the places of the keys for further problems.
-fn read(source: &Source) -> Result<(Config, Findings), Problems> {
+/// As [`load`], with what could be read if something is wrong, and the places of the keys for
+/// further problems.
+fn read(source: &Source) -> (Config, Findings) {
     let mut found = Findings::new(source.path.clone());
     let mut builder = config::Config::builder();
     for file in source.read_files(&mut found) {
@@ -67,7 +68,7 @@ fn read(source: &Source) -> Result<(Config, Findings), Problems> {
         RawConfig::default()
     });
     let config = judge(&mut found, &raw, source);
-    found.conclude(config).map(|config| (config, found))
+    (config, found)
 }
 
 /// Checks what is set. The result may only be used if nothing was found to be wrong.

@@ -1,20 +1,66 @@
-//! What an operator asks of the running daemon, and what the daemon shows of itself: both cross
-//! to the control loop and back here, whatever carried them.
+//! What an operator asks of the running daemon: it crosses to the control loop and back here,
+//! whatever carried it.
+//!
+//! A new command is a variant of [`Command`], a method of the same name in `dbus/manager.rs`, and
+//! a subcommand of `batonctl`.
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::restart::lifecycle::Phase;
+use super::jobs::JobId;
+use super::view::{Census, View};
+use crate::restart::interlock::Plan;
 
 /// Requests that may wait for the control loop. An operator sends one, and waits.
 const REQUESTS: usize = 16;
 
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is to be done. It becomes a job, or is about one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Read the configuration again. The answer comes when it is in use.
+    /// Read the configuration again. Done when it is in use.
     Reload,
-    /// Hand over to a successor. The answer comes when that serves.
+    /// Hand over to a successor. Done when that serves.
     Upgrade,
+    /// Restart a service. Done when its clients are back.
+    Restart {
+        /// Its name.
+        service: String,
+        /// How.
+        options: Options,
+    },
+    /// Send the clients of a service away and hold newcomers. Done when it has been resumed.
+    Drain {
+        /// Its name.
+        service: String,
+        /// How.
+        options: Options,
+    },
+    /// Bring a service back that was drained. The job is that of the drain.
+    Resume {
+        /// Its name.
+        service: String,
+    },
+    /// Return the service of a job that runs to normal.
+    Cancel {
+        /// The job.
+        job: JobId,
+    },
+}
+
+/// How a service is restarted or drained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Overrides those refusals of the interlock that may be overridden, and a canary that does
+    /// not come back.
+    pub force: bool,
+}
+
+/// What is to be done to the services behind a systemd unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitCommand {
+    /// As [`Command::Drain`], of the backends that are the unit's.
+    Drain(Options),
+    /// As [`Command::Resume`].
+    Resume,
 }
 
 /// Why it was not done. The running state is as it was before.
@@ -29,74 +75,170 @@ pub enum Refusal {
     /// Something else is under way that does not go together with it.
     #[error("{0}")]
     Busy(String),
+    /// There is nothing of that name.
+    #[error("{0}")]
+    NotFound(String),
+    /// The clients' return would fail: nobody was told.
+    #[error("{0}")]
+    Interlock(String),
+    /// The first clients that were told did not come back: the others were not told.
+    #[error("{0}")]
+    CanaryLost(String),
+    /// The unit was not restarted, or did not get healthy.
+    #[error("{0}")]
+    BackendNotBack(String),
+    /// Somebody cancelled it, or the host goes down.
+    #[error("{0}")]
+    Canceled(String),
 }
 
-/// Where the answer goes.
-pub type Answer = oneshot::Sender<Result<(), Refusal>>;
+impl Refusal {
+    /// There is no such `kind` of thing; perhaps one of the `known` is meant.
+    pub fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        let near = known
+            .map(|one| (strsim::damerau_levenshtein(one, name), one))
+            .min()
+            .filter(|(distance, _)| *distance <= 1 + name.chars().count() / 3);
+        Self::NotFound(match near {
+            Some((_, near)) => format!("there is no {kind} {name:?}; is {near:?} meant?"),
+            None => format!("there is no {kind} {name:?}"),
+        })
+    }
+}
 
-/// A command, and who waits for its outcome.
+/// Where the number of the job goes, as soon as there is one.
+pub type Answer = oneshot::Sender<Result<JobId, Refusal>>;
+
+/// What reaches the control loop. An answer that is dropped without a word means that the process
+/// ends.
 #[derive(Debug)]
-pub struct Request {
-    /// What is to be done.
-    pub command: Command,
-    /// Dropped without a word: the process ends.
-    pub answer: Answer,
-}
-
-/// What is to be seen from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Where the process stands.
-    pub phase: Phase,
-    /// 1 for the configuration of the start; every good reload adds one.
-    pub generation: u64,
-    /// Clients connected, at most half a second ago.
-    pub clients: u64,
+pub enum Request {
+    /// Something is to be changed.
+    Do {
+        /// What is to be done.
+        command: Command,
+        /// Who waits for the job to begin.
+        answer: Answer,
+    },
+    /// Something is to be done to the services behind a unit.
+    DoUnit {
+        /// The unit.
+        unit: String,
+        /// What is to be done.
+        command: UnitCommand,
+        /// Who waits for the jobs to begin. None: there is nothing to do.
+        answer: oneshot::Sender<Result<Vec<JobId>, Refusal>>,
+    },
+    /// Somebody wants to know what a restart would do.
+    Plan {
+        /// Of this service.
+        service: String,
+        /// Who waits.
+        answer: oneshot::Sender<Result<Box<Plan>, Refusal>>,
+    },
+    /// Somebody wants to know who is connected.
+    Clients {
+        /// Of this service only; None: of all.
+        service: Option<String>,
+        /// At most so many are listed. All are counted.
+        limit: usize,
+        /// Who waits.
+        answer: oneshot::Sender<Census>,
+    },
 }
 
 /// The control loop's end.
 #[derive(Debug)]
 pub struct Inbox {
-    /// Commands, in the order in which they came.
+    /// Requests, in the order in which they came.
     pub requests: mpsc::Receiver<Request>,
     /// Takes what is to be seen.
-    pub snapshot: watch::Sender<Snapshot>,
+    pub view: watch::Sender<View>,
 }
 
-/// The end of whoever carries commands.
+/// The end of whoever carries requests.
 #[derive(Clone, Debug)]
 pub struct Outlet {
     requests: mpsc::Sender<Request>,
     /// What is to be seen.
-    pub snapshot: watch::Receiver<Snapshot>,
+    pub view: watch::Receiver<View>,
 }
 
 /// Both ends.
-pub fn channel(snapshot: Snapshot) -> (Inbox, Outlet) {
+pub fn channel(view: View) -> (Inbox, Outlet) {
     let (sender, requests) = mpsc::channel(REQUESTS);
-    let (shown, seen) = watch::channel(snapshot);
+    let (shown, seen) = watch::channel(view);
     let inbox = Inbox {
         requests,
-        snapshot: shown,
+        view: shown,
     };
     let outlet = Outlet {
         requests: sender,
-        snapshot: seen,
+        view: seen,
     };
     (inbox, outlet)
 }
 
 impl Outlet {
-    /// Has the control loop carry out a command, and waits for the outcome.
+    /// Has the control loop begin to carry out a command. What becomes of it is told by the job.
     ///
     /// # Errors
-    /// It was not done; see [`Refusal`].
-    pub async fn ask(&self, command: Command) -> Result<(), Refusal> {
-        let (answer, outcome) = oneshot::channel();
-        self.requests
-            .try_send(Request { command, answer })
-            .map_err(|_| Refusal::Busy("too many requests wait already".to_owned()))?;
-        let ending = |_| Err(Refusal::Busy("the process is ending".to_owned()));
-        outcome.await.unwrap_or_else(ending)
+    /// It was not begun; see [`Refusal`].
+    pub async fn begin(&self, command: Command) -> Result<JobId, Refusal> {
+        let (answer, begun) = oneshot::channel();
+        self.send(Request::Do { command, answer })?;
+        begun.await.unwrap_or_else(|_| Err(ending()))
     }
+
+    /// Has the control loop begin to do something to the services behind a unit.
+    ///
+    /// # Errors
+    /// It was not begun; see [`Refusal`].
+    pub async fn begin_unit(
+        &self,
+        unit: String,
+        command: UnitCommand,
+    ) -> Result<Vec<JobId>, Refusal> {
+        let (answer, begun) = oneshot::channel();
+        self.send(Request::DoUnit {
+            unit,
+            command,
+            answer,
+        })?;
+        begun.await.unwrap_or_else(|_| Err(ending()))
+    }
+
+    /// What a restart of a service would do.
+    ///
+    /// # Errors
+    /// There is no such service, too many requests wait, or the process ends.
+    pub async fn plan(&self, service: String) -> Result<Box<Plan>, Refusal> {
+        let (answer, planned) = oneshot::channel();
+        self.send(Request::Plan { service, answer })?;
+        planned.await.unwrap_or_else(|_| Err(ending()))
+    }
+
+    /// Who is connected, of one service or of all; at most `limit` of them by name.
+    ///
+    /// # Errors
+    /// Too many requests wait, or the process ends.
+    pub async fn clients(&self, service: Option<String>, limit: usize) -> Result<Census, Refusal> {
+        let (answer, counted) = oneshot::channel();
+        self.send(Request::Clients {
+            service,
+            limit,
+            answer,
+        })?;
+        counted.await.map_err(|_| ending())
+    }
+
+    fn send(&self, request: Request) -> Result<(), Refusal> {
+        self.requests
+            .try_send(request)
+            .map_err(|_| Refusal::Busy("too many requests wait already".to_owned()))
+    }
+}
+
+fn ending() -> Refusal {
+    Refusal::Busy("the process is ending".to_owned())
 }

@@ -31,6 +31,7 @@ pub enum JournalError {
 #[derive(Clone, Debug)]
 pub struct Log {
     level: reload::Handle<LevelFilter, Registry>,
+    to_journal: bool,
 }
 
 impl Log {
@@ -45,6 +46,27 @@ impl Log {
     /// The level below which events are dropped.
     pub fn level(&self) -> LevelFilter {
         self.level.clone_current().unwrap_or(LevelFilter::OFF)
+    }
+
+    /// The same, by its name of syslog(3), which knows nothing below `debug`.
+    pub fn level_name(&self) -> &'static str {
+        match self.level().into_level() {
+            Some(Level::ERROR) => "err",
+            Some(Level::WARN) => "warning",
+            Some(Level::INFO) => "info",
+            Some(Level::DEBUG | Level::TRACE) => "debug",
+            None => "emerg",
+        }
+    }
+
+    /// Where the log goes: `journal`, or `console` for stderr
+    /// (org.freedesktop.LogControl1(5)).
+    pub fn target(&self) -> &'static str {
+        if self.to_journal {
+            "journal"
+        } else {
+            "console"
+        }
     }
 }
 
@@ -63,7 +85,10 @@ pub fn init(level: Option<&str>) -> Result<Log, JournalError> {
         // Without journald's own socket (RootDirectory=) the stream to it remains.
         _ => log.with(lines(to_journal)).try_init()?,
     }
-    Ok(Log { level: handle })
+    Ok(Log {
+        level: handle,
+        to_journal,
+    })
 }
 
 fn level(name: &str) -> Result<LevelFilter, JournalError> {

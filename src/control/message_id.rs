@@ -39,6 +39,12 @@ message_ids! {
     FD_LIMIT_LOW = "7e28515fff9a4d3cb1deb40e3d2285a7";
     /// A backend's connections broke.
     BACKEND_LOST = "53868cd85668491db7e38f2ccdd9fe79";
+    /// No backend of a service can be reached; newcomers wait.
+    BACKENDS_AWAY = "12fffc19f1a142b1acd27db435043a8e";
+    /// A backend of the service can be reached again.
+    BACKENDS_BACK = "e2dc32dd597a4859baf280c8f54737aa";
+    /// `restart.max_held` newcomers wait for a service; more get 503.
+    HOLD_FULL = "0fe2ec61df4f4c7d80bc381bf6455a0c";
     /// A peer broke RFC 6455, for instance with a close code that may not be sent.
     PROTOCOL_VIOLATION = "c4e797812fed42d88b9f7033a6d743af";
     /// Clients begin to be told to leave.
@@ -47,6 +53,16 @@ message_ids! {
     DRAIN_FINISHED = "83bec94eca334830a32223fcc2b48ca0";
     /// Clients were cut off because they had not left in time.
     DRAIN_DEADLINE_PASSED = "6a781f6eaded4750a405980734594a8a";
+    /// The restart or drain of a service begins.
+    JOB_STARTED = "7d825048758b43b1b6f143f7768a37fc";
+    /// The restart or drain of a service is over; carries the report.
+    JOB_DONE = "fcdf0c5628e247809ccabb6adbad3a49";
+    /// The restart or drain of a service was refused, cancelled, or failed; carries the report.
+    JOB_FAILED = "105be165f40844fab1df0e4e181e07e1";
+    /// The host is about to go down.
+    HOST_GOES_DOWN = "5fb0afa3a7c841d493655f6a729330a0";
+    /// The host stays up after all.
+    HOST_STAYS = "78266503e38049e1bb8117a00ec04bfa";
     /// A successor is being started.
     HANDOFF_STARTED = "87daf0d451574b08934f59fb333a4473";
     /// The successor serves.
@@ -61,6 +77,12 @@ message_ids! {
     CONFIGURATION_REFUSED = "a4b776c520ce4b8eafa6ee6394a429ea";
     /// Another configuration is in use.
     RELOADED = "ad603f6040f543738a1d0dda24a72265";
+    /// Something is wrong until somebody does something about it.
+    PROBLEM_RAISED = "ee691f906ada442e905cad4d62e19a0f";
+    /// It is wrong no longer.
+    PROBLEM_CLEARED = "6f419d7c95b04762a357c08e0fc93001";
+    /// systemd's descriptor store holds less than it was given.
+    FD_STORE_TOO_SMALL = "31b48d25d414491996d052b3998a40bc";
     /// A TLS handshake did not come about.
     TLS_HANDSHAKE_FAILED = "fe4e14803d2a49768a0e86703489e778";
 }
@@ -77,7 +99,8 @@ pub const fn is_own_field(name: &str) -> bool {
 /// The names of fields begin with `baton_`; the journal shows them in upper case. In use are
 /// `baton_service`, `baton_listener`, `baton_address`, `baton_backend`, `baton_client` (its
 /// address), `baton_clients` (how many), `baton_close_code`, `baton_reason`, `baton_error`,
-/// `baton_pid`: take one of them where it fits.
+/// `baton_pid`, `baton_problem`, `baton_subject`, `baton_severity`, `baton_remedy`: take one
+/// of them where it fits.
 ///
 /// ```
 /// use batond::control::message_id;

@@ -2,8 +2,14 @@
 
 pub mod command;
 pub mod dbus;
+pub mod jobs;
 pub mod journal;
+pub mod link;
+pub mod logind;
 pub mod message_id;
 pub mod notify;
+pub mod problem;
 pub mod signals;
 pub mod systemd1;
+pub mod units;
+pub mod view;

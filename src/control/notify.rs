@@ -39,6 +39,8 @@ pub struct Notifier {
     watchdog: Option<Duration>,
     status: Mutex<String>,
     failed: AtomicBool,
+    /// Another process speaks to the service manager now.
+    silent: AtomicBool,
 }
 
 /// Where the service manager listens, and the socket that speaks to it: kept open, so that the
@@ -98,6 +100,7 @@ impl Notifier {
             watchdog: None,
             status: Mutex::default(),
             failed: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
         }
     }
 
@@ -181,8 +184,11 @@ impl Notifier {
     }
 
     /// Makes another process the main one: `MAINPID=`, `READY=1` and `WATCHDOG=1` in one
-    /// datagram, since what this process says afterwards is ignored with `NotifyAccess=main`, and
-    /// since `MAINPID=` alone does not reset the watchdog.
+    /// datagram, since `MAINPID=` alone does not reset the watchdog.
+    ///
+    /// Afterwards this one is silent, but for another call of this: with `NotifyAccess=main` the
+    /// service manager would log a warning each time, and else the two would contradict each
+    /// other.
     ///
     /// With a pidfd of the process, `MAINPIDFDID=` guards against a reused PID (systemd 257 and
     /// newer; older ones ignore it). Fails if the service manager was not reached: the process is
@@ -194,10 +200,11 @@ impl Notifier {
         let mut states = vec![NotifyState::MainPid(pid)];
         states.extend(id.as_deref().map(NotifyState::Custom));
         states.extend([NotifyState::Ready, NotifyState::Watchdog]);
-        match &self.manager {
-            Some(manager) => manager.send(&states, Worth::Unique),
-            None => Ok(()),
+        if let Some(manager) = &self.manager {
+            manager.send(&states, Worth::Unique)?;
+            self.silent.store(true, Ordering::Relaxed);
         }
+        Ok(())
     }
 
     /// Whether the service manager can be reached at this moment; yes, without one. What it is
@@ -236,6 +243,9 @@ impl Notifier {
         let Some(manager) = &self.manager else {
             return false;
         };
+        if self.silent.load(Ordering::Relaxed) {
+            return false;
+        }
         let sent = manager.send(states, worth);
         if let Err(error) = &sent
             && (error.kind() != io::ErrorKind::WouldBlock || worth == Worth::Unique)

@@ -1,5 +1,6 @@
 //! What systemd has in mind with us: a restart or a stop for good. No environment variable and no
-//! signal tells, only the jobs that the service manager holds (org.freedesktop.systemd1(5)).
+//! signal tells, only the jobs that the service manager holds (org.freedesktop.systemd1(5)). And
+//! what it keeps for us, of which it does not tell either.
 
 use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{debug, warn};
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedObjectPath, Type, connection, proxy};
 
@@ -23,6 +24,15 @@ pub enum StopKind {
     Stop,
     /// Nobody could be asked, or the process is not the main process of a service.
     Unknown,
+}
+
+/// What the descriptor store of a service holds (systemd.service(5), `FileDescriptorStoreMax=`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DescriptorStore {
+    /// Descriptors that are in it.
+    pub held: u32,
+    /// How many it takes at most.
+    pub max: u32,
 }
 
 /// Why systemd could not be asked.
@@ -87,14 +97,40 @@ impl Systemd {
         within(deadline, self.ask()).await
     }
 
+    /// What the descriptor store of our own service holds. systemd has acted on every
+    /// notification that was sent before the question: it reads those first.
+    ///
+    /// None: this is not the main process of a service, or systemd did not answer until
+    /// `deadline` was over, which is logged for debugging only.
+    pub async fn own_store(&self, deadline: Duration) -> Option<DescriptorStore> {
+        match timeout(deadline, self.with_connection(descriptor_store)).await {
+            Ok(Ok(store)) => store,
+            Ok(Err(error)) => {
+                debug!("what is in the descriptor store? {error}");
+                None
+            }
+            Err(_) => {
+                debug!("what is in the descriptor store? no answer within {deadline:?}");
+                None
+            }
+        }
+    }
+
     async fn ask(&self) -> Result<StopKind, Systemd1Error> {
+        self.with_connection(stop_kind).await
+    }
+
+    async fn with_connection<T>(
+        &self,
+        question: impl AsyncFn(&Connection) -> zbus::Result<T>,
+    ) -> Result<T, Systemd1Error> {
         let connection = self.lock().clone();
-        match stop_kind(&connection).await {
+        match question(&connection).await {
             // The connection is dead, of which nobody told until now.
             Err(zbus::Error::InputOutput(_)) => {
                 let fresh = open(self.bus.as_deref()).await?;
                 self.lock().clone_from(&fresh);
-                Ok(stop_kind(&fresh).await?)
+                Ok(question(&fresh).await?)
             }
             answer => Ok(answer?),
         }
@@ -137,22 +173,48 @@ async fn open(bus: Option<&str>) -> Result<Connection, Systemd1Error> {
     }
 }
 
-async fn stop_kind(connection: &Connection) -> zbus::Result<StopKind> {
-    let manager = ManagerProxy::builder(connection)
+async fn manager(connection: &Connection) -> zbus::Result<ManagerProxy<'_>> {
+    ManagerProxy::builder(connection)
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await
+}
+
+/// The service that this process belongs to. Units of other kinds do not answer what a service is
+/// asked.
+async fn own_service<'c>(
+    connection: &'c Connection,
+    manager: &ManagerProxy<'c>,
+) -> zbus::Result<(OwnedObjectPath, ServiceProxy<'c>)> {
+    // 0 is the caller, whose PID the bus knows, also across PID namespaces.
+    let unit = manager.get_unit_by_pid(0).await?;
+    let service = ServiceProxy::builder(connection)
+        .path(unit.clone())
         .cache_properties(CacheProperties::No)
         .build()
         .await?;
+    Ok((unit, service))
+}
+
+async fn descriptor_store(connection: &Connection) -> zbus::Result<Option<DescriptorStore>> {
+    let manager = manager(connection).await?;
+    let (_, service) = own_service(connection, &manager).await?;
+    if service.main_pid().await? != process::id() {
+        return Ok(None);
+    }
+    Ok(Some(DescriptorStore {
+        held: service.stored_descriptors().await?,
+        max: service.stored_descriptors_max().await?,
+    }))
+}
+
+async fn stop_kind(connection: &Connection) -> zbus::Result<StopKind> {
+    let manager = manager(connection).await?;
     let jobs = manager.list_jobs().await?;
     if let Some(kind) = jobs.iter().find_map(Job::kind_of_host) {
         return Ok(kind);
     }
-    // 0 is the caller, whose PID the bus knows, also across PID namespaces.
-    let unit = manager.get_unit_by_pid(0).await?;
-    let service = ServiceProxy::builder(connection)
-        .path(&unit)
-        .cache_properties(CacheProperties::No)
-        .build()
-        .await?;
+    let (unit, service) = own_service(connection, &manager).await?;
     if service.main_pid().await? != process::id() {
         return Ok(StopKind::Unknown);
     }
@@ -226,4 +288,10 @@ trait Service {
 
     #[zbus(property)]
     fn restart(&self) -> zbus::Result<String>;
+
+    #[zbus(property, name = "NFileDescriptorStore")]
+    fn stored_descriptors(&self) -> zbus::Result<u32>;
+
+    #[zbus(property, name = "FileDescriptorStoreMax")]
+    fn stored_descriptors_max(&self) -> zbus::Result<u32>;
 }

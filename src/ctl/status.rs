@@ -1,40 +1,70 @@
 //! `batonctl status`.
 
-use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 
 use serde::Serialize;
-use zbus::OwnedVariant;
 
-/// What the daemon shows of itself.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+use super::daemon::Daemon;
+use super::failure::Failure;
+use super::job::Job;
+use super::listing::{self, Problem, Row, Service};
+use super::table::{self, Page, Style};
+use crate::control::dbus::PATH;
+
+/// What the daemon does, and how it does.
+#[derive(Debug, Serialize)]
 pub(super) struct Status {
     version: String,
     phase: String,
     generation: u64,
     clients: u64,
+    problems: Vec<Problem>,
+    jobs: Vec<Job>,
+    services: Vec<Service>,
 }
 
 impl Status {
-    /// None: a property is missing, or of another type.
-    pub(super) fn from_properties(all: &HashMap<String, OwnedVariant>) -> Option<Self> {
-        let text = |name: &str| <&str>::try_from(all.get(name)?).ok().map(str::to_owned);
-        let number = |name: &str| u64::try_from(all.get(name)?).ok();
-        Some(Self {
-            version: text("Version")?,
-            phase: text("Phase")?,
-            generation: number("Generation")?,
-            clients: number("Clients")?,
+    pub(super) async fn of(daemon: &Daemon) -> Result<Self, Failure> {
+        let mut manager = daemon.properties(PATH, "Manager").await?;
+        let mut jobs = Job::all(daemon).await?;
+        jobs.retain(Job::runs);
+        Ok(Self {
+            version: manager.take("Version")?,
+            phase: manager.take("Phase")?,
+            generation: manager.take("Generation")?,
+            clients: manager.take("Clients")?,
+            problems: Problem::all(daemon).await?,
+            jobs,
+            services: listing::named(daemon, None).await?,
         })
     }
 
-    pub(super) fn write(&self, json: bool, out: &mut dyn Write) -> io::Result<()> {
-        if json {
-            return writeln!(out, "{}", serde_json::json!(self));
+    pub(super) fn write(&self, page: &mut Page<'_>) -> io::Result<()> {
+        if page.json {
+            return page.json(self);
         }
-        writeln!(out, "version     {}", self.version)?;
-        writeln!(out, "phase       {}", self.phase)?;
-        writeln!(out, "generation  {}", self.generation)?;
-        writeln!(out, "clients     {}", self.clients)
+        let style = match self.phase.as_str() {
+            "serving" => Style::Good,
+            _ => Style::Warning,
+        };
+        let phase = page.painted(style, &self.phase);
+        writeln!(page.out, "version     {}", self.version)?;
+        writeln!(page.out, "phase       {phase}")?;
+        writeln!(page.out, "generation  {}", self.generation)?;
+        writeln!(page.out, "clients     {}", self.clients)?;
+        if !self.services.is_empty() {
+            writeln!(page.out)?;
+            listing::write(page, &self.services)?;
+        }
+        if !self.jobs.is_empty() {
+            writeln!(page.out)?;
+            let cells: Vec<_> = self.jobs.iter().map(Row::cells).collect();
+            table::write(page, Job::HEAD, &cells)?;
+        }
+        if !self.problems.is_empty() {
+            writeln!(page.out)?;
+            Problem::write(page, &self.problems)?;
+        }
+        Ok(())
     }
 }

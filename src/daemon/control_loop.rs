@@ -1,22 +1,26 @@
 //! The control loop: whatever happens becomes an event of the lifecycle, and what that answers is
 //! carried out.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::life::{BUS_DEADLINE, Daemon};
-use crate::control::command::{Answer, Command, Refusal};
+use crate::control::command::{Answer, Command, Refusal, Request, UnitCommand};
+use crate::control::jobs::{JobId, JobKind, Report};
+use crate::control::problem::{self, Problem, Severity};
 use crate::control::signals::Signal;
 use crate::edge::Departure;
-use crate::restart::handoff::{HandoffError, Predecessor, Progress, Successor};
+use crate::restart::handoff::{Departing, HandoffError, Predecessor, Progress, Successor};
 use crate::restart::lifecycle::{Action, Event, Phase};
 
 /// How often the state is looked at for `STATUS=` and for progress reports.
-const TICK: Duration = Duration::from_millis(500);
+pub(super) const TICK: Duration = Duration::from_millis(500);
 
 /// How long a process that has nothing left to do waits for its predecessor, whose own deadline
 /// is shorter.
@@ -51,21 +55,61 @@ impl Daemon {
                     Signal::HandOff => Event::HandOff,
                     Signal::Reload => Event::Reload,
                 }),
-                Some(request) = self.inbox.requests.recv() => {
-                    answer = Some(request.answer);
-                    Some(match request.command {
-                        Command::Reload => Event::Reload,
-                        Command::Upgrade => Event::HandOff,
+                Some(request) = self.inbox.requests.recv() => match request {
+                    Request::Do { command, answer: begun } => {
+                        let (event, left) = self.take(command, begun);
+                        answer = left;
+                        event
+                    }
+                    Request::DoUnit { unit, command, answer } => {
+                        match command {
+                            UnitCommand::Drain(options) => self.drain_unit(&unit, options, answer),
+                            UnitCommand::Resume => {
+                                let _ = answer.send(self.resume_unit(&unit));
+                            }
+                        }
+                        None
+                    }
+                    Request::Plan { service, answer } => {
+                        self.plan(&service, answer);
+                        None
+                    }
+                    Request::Clients { service, limit, answer } => {
+                        self.answer_clients(service, limit, answer);
+                        None
+                    }
+                },
+                result = done(&mut preparing) => {
+                    self.advance_upgrade("handing over");
+                    Some(match self.commit(result).await {
+                        Ok(()) => Event::SuccessorServes,
+                        Err(reason) => {
+                            failure = reason;
+                            Event::SuccessorFailed
+                        }
                     })
                 }
-                result = done(&mut preparing) => Some(match self.commit(result).await {
-                    Ok(()) => Event::SuccessorServes,
-                    Err(reason) => {
-                        failure = reason;
-                        Event::SuccessorFailed
-                    }
-                }),
                 () = done(&mut draining) => Some(Event::Drained),
+                Some(update) = self.updates.recv() => {
+                    self.note(update);
+                    None
+                }
+                loss = self.losses.next() => {
+                    self.note_loss(loss);
+                    None
+                }
+                announced = self.logind.next() => {
+                    self.note_host(announced);
+                    None
+                }
+                () = done(&mut self.bidding) => {
+                    self.logind.release();
+                    None
+                }
+                () = gone(&self.departing), if self.phase == Phase::HandedOver => {
+                    tracing::error!("the successor has ended: this process does, too, at once");
+                    Some(Event::SuccessorGone)
+                }
                 progress = next_progress(&mut predecessor) => {
                     self.note_predecessor(progress, &mut predecessor);
                     None
@@ -74,6 +118,8 @@ impl Daemon {
                 _ = tick.tick() => {
                     self.tell_status().await;
                     self.rotate_tickets();
+                    self.coordinator.look(&self.edge);
+                    self.look_for_healed();
                     None
                 }
                 () = due(&mut watchdog), if answering.is_none() => {
@@ -100,34 +146,46 @@ impl Daemon {
                 Action::Nothing => {}
                 Action::Refuse => {
                     tracing::warn!("{UNDER_WAY}");
-                    tell(answer, Err(Refusal::Busy(UNDER_WAY.to_owned())));
+                    if let Some(answer) = answer {
+                        // Who has gone away meanwhile finds it in the log.
+                        let _ = answer.send(Err(Refusal::Busy(UNDER_WAY.to_owned())));
+                    }
                 }
                 Action::Reload => {
+                    let job = self.begin(JobKind::Reload, "reading the configuration", answer);
                     let outcome = self.reload().await;
-                    self.show();
-                    tell(answer, outcome.map_err(Refusal::ConfigurationRefused));
+                    self.end(job, outcome.map_err(Refusal::ConfigurationRefused));
+                }
+                Action::StartSuccessor if self.coordinator.busy().is_some() => {
+                    (self.phase, _) = self.phase.on(Event::SuccessorFailed);
+                    self.refuse_for_job(answer);
                 }
                 Action::StartSuccessor => {
-                    self.upgrading = answer;
+                    let job = self.begin(JobKind::Upgrade, "starting the successor", answer);
+                    self.upgrading = Some(job);
                     preparing = Some(self.prepare());
                 }
                 Action::CarryOn => {
                     preparing = None;
-                    let outcome = Err(Refusal::HandoffFailed(failure));
-                    tell(self.upgrading.take(), outcome);
+                    self.note_upgrade_failed(&failure);
+                    self.end_upgrade(Err(Refusal::HandoffFailed(failure)));
                 }
                 Action::HandOver => {
                     draining = Some(self.drain(Departure::Restart, true, None));
                     if let Some(bus) = &mut self.bus {
                         bus.let_name_go(BUS_DEADLINE).await;
                     }
-                    tell(self.upgrading.take(), Ok(()));
+                    let successor = self.departing.as_ref().map(Departing::pid);
+                    self.end_upgrade(Ok(match successor {
+                        Some(pid) => format!("process {} serves", pid.as_raw_nonzero()),
+                        None => "the successor serves".to_owned(),
+                    }));
                 }
                 Action::AbandonAndStop | Action::Stop => {
                     // Dropping the future ends the successor.
                     preparing = None;
                     let outcome = Refusal::HandoffFailed("the process was asked to end".to_owned());
-                    tell(self.upgrading.take(), Err(outcome));
+                    self.end_upgrade(Err(outcome));
                     self.departure = self.stop().await;
                     draining = Some(self.drain(self.departure, false, None));
                 }
@@ -143,12 +201,89 @@ impl Daemon {
     }
 }
 
-/// Tells whoever waits for the outcome, if anybody does.
-fn tell(answer: Option<Answer>, outcome: Result<(), Refusal>) {
-    if let Some(answer) = answer {
-        // Who has gone away meanwhile finds it in the log.
+impl Daemon {
+    /// What a command is to the lifecycle; then the answer comes from there. The others are begun
+    /// at once.
+    fn take(&mut self, command: Command, answer: Answer) -> (Option<Event>, Option<Answer>) {
+        let outcome = match command {
+            Command::Reload => return (Some(Event::Reload), Some(answer)),
+            Command::Upgrade => return (Some(Event::HandOff), Some(answer)),
+            Command::Restart { service, options } => self.restart_service(&service, options),
+            Command::Drain { service, options } => self.drain_service(&service, options),
+            Command::Resume { service } => self.resume(&service),
+            Command::Cancel { job } => self.cancel(job),
+        };
         let _ = answer.send(outcome);
+        (None, None)
     }
+
+    /// A service's restart cannot cross over to a successor.
+    fn refuse_for_job(&mut self, answer: Option<Answer>) {
+        let Some((job, kind, service)) = self.coordinator.busy() else {
+            return;
+        };
+        let text = format!(
+            "job {job} ({kind} of {service}) is under way: wait for its end, or cancel it \
+             (batonctl cancel {job})"
+        );
+        tracing::warn!("no handoff: {text}");
+        if let Some(answer) = answer {
+            let _ = answer.send(Err(Refusal::Busy(text)));
+        }
+        self.show();
+    }
+
+    /// A job begins, and whoever asked for it gets its number.
+    fn begin(&mut self, kind: JobKind, state: &'static str, answer: Option<Answer>) -> JobId {
+        let job = self.jobs.start(kind, None, state);
+        self.show();
+        if let Some(answer) = answer {
+            // Who has gone away meanwhile finds it in the log.
+            let _ = answer.send(Ok(job));
+        }
+        job
+    }
+
+    fn end(&mut self, job: JobId, outcome: Result<String, Refusal>) {
+        self.jobs.end(job, outcome, Report::new());
+        self.show();
+    }
+
+    fn note_upgrade_failed(&mut self, failure: &str) {
+        self.problems.raise(Problem {
+            name: problem::UPGRADE_FAILED,
+            subject: String::new(),
+            severity: Severity::Warning,
+            what: format!("upgrade failed: {}", beginning(failure)),
+            remedy:
+                "this process goes on; see `journalctl -u batond` for what the successor said, \
+                     and try `batonctl upgrade` again, or `batonctl reload` to go on without it"
+                    .to_owned(),
+            since: Timestamp::now(),
+        });
+        // Whoever asked may look there next.
+        self.notifier.status(&self.status());
+    }
+
+    /// Half of it is done: the successor is ready.
+    fn advance_upgrade(&mut self, state: &'static str) {
+        if let Some(job) = self.upgrading {
+            self.jobs.advance(job, state, 50, BTreeMap::new());
+            self.show();
+        }
+    }
+
+    fn end_upgrade(&mut self, outcome: Result<String, Refusal>) {
+        if let Some(job) = self.upgrading.take() {
+            self.end(job, outcome);
+        }
+    }
+}
+
+/// What fits on the one line of `STATUS=`. A mistake in the configuration is on the second line.
+fn beginning(reason: &str) -> String {
+    let lines: Vec<&str> = reason.lines().take(2).collect();
+    lines.join(": ")
 }
 
 /// Resolves when the future does, and takes it away; never without one.
@@ -176,6 +311,13 @@ async fn past(at: Option<Instant>) {
     match at {
         None => std::future::pending().await,
         Some(at) => tokio::time::sleep_until(at).await,
+    }
+}
+
+async fn gone(successor: &Option<Departing>) {
+    match successor {
+        None => std::future::pending().await,
+        Some(successor) => successor.ended().await,
     }
 }
 

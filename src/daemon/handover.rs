@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::control_loop::Pending;
 use super::life::Daemon;
 use crate::control::message_id;
-use crate::edge::listener::{Listener, OfferedSocket};
+use crate::edge::listener::{Listener, OfferedSocket, PassedSocket};
 use crate::event;
 use crate::restart::handoff::{self, Departing, HandoffError, Launch, Offer, Successor};
 use crate::restart::state::State;
@@ -29,14 +29,17 @@ impl Daemon {
             args: without_successor_option(&self.arguments),
             environment: self.notifier.environment_for_successor(),
         };
-        let listeners = Rc::clone(&self.listeners);
+        let (listeners, aside) = (Rc::clone(&self.listeners), Rc::clone(&self.aside));
         let state = State {
             ticket_keys: self.tickets.carry(),
             ..self.state.clone()
         }
         .encode();
         Box::pin(async move {
-            let offered: Vec<OfferedSocket<'_>> = listeners.iter().map(Listener::offer).collect();
+            let listeners = listeners.iter().map(Listener::offer);
+            let offered: Vec<OfferedSocket<'_>> = listeners
+                .chain(aside.iter().map(PassedSocket::offer))
+                .collect();
             let offer = Offer {
                 listeners: &offered,
                 state: &state,
@@ -72,6 +75,7 @@ impl Daemon {
                     listeners.iter_mut().for_each(Listener::hand_on);
                 }
                 self.listeners = Rc::default();
+                self.aside = Rc::default();
                 Ok(())
             }
             Err(error) => {

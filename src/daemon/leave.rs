@@ -156,13 +156,17 @@ impl Daemon {
                 format!("serving {clients} clients; {left} are leaving the predecessor")
             }
             (Phase::HandingOff, _) => format!("serving {clients} clients; starting a successor"),
-            _ => format!(
+            (_, None) => format!(
                 "{clients} of {} clients have yet to leave",
                 self.clients_at_start
             ),
+            (_, Some(left)) => format!(
+                "{clients} of {} clients have yet to leave, and {left} of the predecessor's",
+                self.clients_at_start
+            ),
         };
-        match &self.reload_failure {
-            Some(reason) if self.phase.accepts() => format!("reload failed: {reason}; {status}"),
+        match self.problems.summary() {
+            Some(problems) if self.phase.accepts() => format!("{problems}; {status}"),
             _ => status,
         }
     }

@@ -7,20 +7,30 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::args::RunArgs;
+use super::control_loop::Pending;
+use super::coordinate::{Coordinator, InUse, Losses, Update};
 use super::inherited::{self, Inherited};
 use super::leave::ASK_DEADLINE;
-use super::setup::{self, Loaded, StartError};
+use super::setup::{self, Loaded, Sockets, StartError};
+use super::shown::Shown;
 use crate::certificate::ticket::TicketKeys;
-use crate::control::command::{self, Answer, Inbox, Outlet, Snapshot};
+use crate::control::command::{self, Inbox, Outlet};
 use crate::control::dbus::Bus;
+use crate::control::jobs::{JobId, Jobs};
+use crate::control::journal::Log;
+use crate::control::logind::Logind;
 use crate::control::message_id;
 use crate::control::notify::Notifier;
+use crate::control::problem::Problems;
 use crate::control::signals::Signals;
 use crate::control::systemd1::Systemd;
-use crate::edge::listener::Listener;
+use crate::control::view::View;
+use crate::edge::listener::{Listener, PassedSocket};
 use crate::edge::route::Routes;
 use crate::edge::{Departure, Door, Edge};
 use crate::event;
@@ -36,12 +46,18 @@ const RECEIVE_DEADLINE: Duration = Duration::from_secs(30);
 /// How long the bus may hold anything up that clients wait for.
 pub(super) const BUS_DEADLINE: Duration = Duration::from_secs(1);
 
+/// The ways in which the process reaches those around it from its first moment on.
+pub(super) struct Ways {
+    pub(super) notifier: Notifier,
+    pub(super) log: Log,
+}
+
 /// Runs the daemon until it has nothing left to do.
 pub(super) fn live(
     args: RunArgs,
     arguments: Vec<OsString>,
     inherited: Inherited,
-    notifier: Notifier,
+    ways: Ways,
 ) -> Result<(), StartError> {
     let channel = match args.successor.map(inherited::take_channel) {
         None => None,
@@ -55,14 +71,14 @@ pub(super) fn live(
             doing: "start the control loop",
             source,
         })?;
-    runtime.block_on(run(args, arguments, inherited, notifier, channel))
+    runtime.block_on(run(args, arguments, inherited, ways, channel))
 }
 
 async fn run(
     args: RunArgs,
     arguments: Vec<OsString>,
     inherited: Inherited,
-    notifier: Notifier,
+    ways: Ways,
     channel: Option<OwnedFd>,
 ) -> Result<(), StartError> {
     event!(
@@ -74,7 +90,7 @@ async fn run(
     );
     let Some(channel) = channel else {
         let restored = fdstore::restore(inherited.sockets);
-        let daemon = Daemon::open(args, arguments, restored, notifier).await?;
+        let daemon = Daemon::open(args, arguments, restored, ways).await?;
         return daemon.serve(None).await;
     };
     let (mut predecessor, handed) = handoff::receive(channel, RECEIVE_DEADLINE)
@@ -88,7 +104,7 @@ async fn run(
             State::default()
         }),
     };
-    match Daemon::open(args, arguments, restored, notifier).await {
+    match Daemon::open(args, arguments, restored, ways).await {
         Err(error) => {
             predecessor.failed(&error.to_string()).await;
             Err(error)
@@ -116,13 +132,17 @@ pub(super) struct Daemon {
     pub(super) tickets: Arc<TicketKeys>,
     /// As it was stored last, or came with the handoff.
     pub(super) state: State,
+    /// Sockets from an earlier configuration, until this process serves.
+    retired: Vec<Listener>,
     /// Names under which sockets may be stored that nobody claimed.
     pub(super) gone: Vec<String>,
     pub(super) stored: bool,
     pub(super) listeners: Rc<Vec<Listener>>,
+    /// Sockets of socket units that have no place in the configuration now.
+    pub(super) aside: Rc<Vec<PassedSocket>>,
     pub(super) edge: Rc<Edge>,
     pub(super) signals: Signals,
-    pub(super) systemd: Option<Systemd>,
+    pub(super) systemd: Option<Rc<Systemd>>,
     pub(super) phase: Phase,
     /// What the predecessor said last of its drain.
     pub(super) predecessor_left: Option<u64>,
@@ -135,13 +155,25 @@ pub(super) struct Daemon {
     pub(super) departure: Departure,
     /// Counts the configurations that were put into use.
     pub(super) generation: u64,
-    /// Why the last reload failed, on one line, until one succeeds.
-    pub(super) reload_failure: Option<String>,
+    pub(super) problems: Problems,
+    pub(super) jobs: Jobs,
+    pub(super) shown: Shown,
+    /// Held while the clients are being counted for somebody.
+    pub(super) counting: Rc<Mutex<()>>,
+    log: Log,
+    pub(super) coordinator: Coordinator,
+    pub(super) updates: mpsc::UnboundedReceiver<Update>,
+    pub(super) losses: Losses,
+    pub(super) logind: Logind,
+    /// Everybody is being told that the host goes down.
+    pub(super) bidding: Option<Pending<()>>,
+    /// The certificates in use, as they were found when they were read.
+    pub(super) examined: Arc<[InUse]>,
     pub(super) inbox: Inbox,
     outlet: Outlet,
     pub(super) bus: Option<Bus>,
-    /// Who waits for the handoff that is under way.
-    pub(super) upgrading: Option<Answer>,
+    /// The job of the handoff that is under way.
+    pub(super) upgrading: Option<JobId>,
 }
 
 impl Daemon {
@@ -149,20 +181,33 @@ impl Daemon {
         args: RunArgs,
         arguments: Vec<OsString>,
         restored: Restored,
-        notifier: Notifier,
+        ways: Ways,
     ) -> Result<Self, StartError> {
         let Restored {
             from_units,
             stored,
             state,
         } = restored;
+        let Ways { notifier, log } = ways;
         let system = |doing| move |source| StartError::System { doing, source };
         let tickets = TicketKeys::take_over(&state.ticket_keys)
             .map_err(|source| StartError::Tickets { source })?;
         let tickets = Arc::new(tickets);
-        let Loaded { config, doors } = setup::load(&args.config, &tickets)?;
+        let loaded = setup::load(&args.config, &tickets)?;
+        let Loaded {
+            config,
+            doors,
+            pairs,
+            examined,
+        } = loaded;
         setup::raise_descriptor_limit(config.limits.clients);
-        let (listeners, gone) = setup::listeners(&config, from_units, stored)?;
+        let Sockets {
+            listeners,
+            aside,
+            retired,
+            gone,
+        } = setup::listeners(&config, from_units, stored)?;
+        let shown = Shown::of(&config, &pairs, &listeners);
         let signals = Signals::new().map_err(system("take over the signals"))?;
         let program = setup::program().map_err(system("find the own program"))?;
         let routes = Routes::new(&config.services);
@@ -170,18 +215,18 @@ impl Daemon {
             .map_err(system("start the workers"))?;
         // Kept from the start, because the bus may be on its way out when the question comes.
         let systemd = match timeout(ASK_DEADLINE, Systemd::connect(args.bus.as_deref())).await {
-            Ok(Ok(systemd)) => Some(systemd),
+            Ok(Ok(systemd)) => Some(Rc::new(systemd)),
             Ok(Err(error)) => {
                 tracing::debug!("{error}");
                 None
             }
             Err(_) => None,
         };
-        let (inbox, outlet) = command::channel(Snapshot {
-            phase: Phase::Serving,
-            generation: 1,
-            clients: 0,
-        });
+        // Before anything that could announce a shutdown, so that none is missed.
+        let logind = Logind::watch(args.bus.as_deref()).await;
+        let (coordinator, updates) = Coordinator::new(args.bus.as_deref());
+        let losses = Losses::of(&edge);
+        let (inbox, outlet) = command::channel(View::new(Phase::Serving));
         Ok(Self {
             args,
             arguments,
@@ -193,6 +238,8 @@ impl Daemon {
             gone,
             stored: false,
             listeners: Rc::new(listeners),
+            aside: Rc::new(aside),
+            retired,
             edge: Rc::new(edge),
             signals,
             systemd,
@@ -203,7 +250,17 @@ impl Daemon {
             before_drain: DrainReport::default(),
             departure: Departure::Restart,
             generation: 1,
-            reload_failure: None,
+            problems: Problems::default(),
+            jobs: Jobs::default(),
+            shown,
+            counting: Rc::default(),
+            log,
+            coordinator,
+            updates,
+            losses,
+            logind,
+            bidding: None,
+            examined,
             inbox,
             outlet,
             bus: None,
@@ -226,8 +283,11 @@ impl Daemon {
         predecessor: Option<(Predecessor, Outcome)>,
     ) -> Result<(), StartError> {
         self.accept().await?;
+        self.close_retired().await;
         // Before the predecessor lets the name go, and before anybody is told that all is ready.
-        let mut bus = Bus::join(self.args.bus.clone(), self.outlet.clone());
+        self.show();
+        let (address, outlet) = (self.args.bus.clone(), self.outlet.clone());
+        let mut bus = Bus::join(address, outlet, self.log.clone());
         bus.tried(BUS_DEADLINE).await;
         self.bus = Some(bus);
         let mut reports = None;
@@ -269,42 +329,19 @@ impl Daemon {
         Ok(())
     }
 
-    /// What is to be seen from outside is brought up to date.
-    pub(super) fn show(&self) {
-        let now = Snapshot {
-            phase: self.phase,
-            generation: self.generation,
-            clients: self.edge.clients() as u64,
-        };
-        self.inbox.snapshot.send_if_modified(|shown| {
-            let changed = *shown != now;
-            *shown = now;
-            changed
-        });
-    }
-
-    /// Stores what the next process is to have. systemd listens to the main process only: after
-    /// a handoff this waits until the predecessor has said who that is.
-    pub(super) fn store(&mut self) {
-        if std::mem::replace(&mut self.stored, true) {
-            return;
-        }
-        self.state.ticket_keys = self.tickets.carry();
-        fdstore::store(&self.notifier, &self.listeners, &self.gone, &mut self.state);
-    }
-
-    /// Looks whether a new ticket key is due; the next process gets it, too.
-    pub(super) fn rotate_tickets(&mut self) {
-        match self.tickets.rotate_if_due() {
-            Ok(false) => {}
-            Ok(true) => {
-                self.state.ticket_keys = self.tickets.carry();
-                // After a handover the successor speaks to systemd.
-                if self.phase.accepts() && self.stored {
-                    fdstore::store_state(&self.notifier, &mut self.state);
-                }
+    /// Closes what an earlier configuration listened on. Who has come before gets in, where a
+    /// listener of that name is still there.
+    async fn close_retired(&mut self) {
+        let mut retired = std::mem::take(&mut self.retired);
+        for listener in &mut retired {
+            let bound_anew = |one: &Listener| one.address() == listener.address();
+            if !self.listeners.iter().any(bound_anew) {
+                // Nobody else removes the file of a Unix socket.
+                listener.take_over();
             }
-            Err(error) => tracing::error!("{error}"),
+            setup::let_nobody_in(listener);
         }
+        let still = setup::pairs(&self.doors, &retired);
+        self.edge.take_queued(&still).await;
     }
 }

@@ -3,12 +3,15 @@
 
 pub mod args;
 mod control_loop;
+mod coordinate;
 mod handover;
 pub mod inherited;
+mod keep;
 mod leave;
 mod life;
 mod reload;
 mod setup;
+mod shown;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -63,16 +66,22 @@ pub fn main<E: Display>(start_allocator: impl FnOnce() -> Result<(), E>) -> Exit
         Some(Command::Demo(options)) => return demo::main(options),
         None => {}
     }
-    if let Err(error) = journal::init(Some(&args.run.log_level)) {
-        eprintln!("batond: {error}");
-        return ExitCode::from(exit::USAGE);
-    }
+    let log = match journal::init(Some(&args.run.log_level)) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("batond: {error}");
+            return ExitCode::from(exit::USAGE);
+        }
+    };
     if let Err(error) = start_allocator() {
         tracing::warn!("memory is given back to the system late: {error}");
     }
     let outcome = inherited
         .map_err(|error| setup::StartError::Inherited { source: error })
-        .and_then(|inherited| life::live(args.run, arguments_after_program(), inherited, notifier));
+        .and_then(|inherited| {
+            let ways = life::Ways { notifier, log };
+            life::live(args.run, arguments_after_program(), inherited, ways)
+        });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -8,17 +8,20 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::life::Daemon;
 use super::setup::{self, Loaded, StartError};
+use super::shown::Shown;
 use crate::certificate::ticket::TicketKeys;
 use crate::control::message_id;
+use crate::control::problem::{self, Problem, Severity};
 use crate::edge::listener::{self, Cookie, Listener, Origin, PassedSocket};
-use crate::edge::{Announcement, Departure};
+use crate::edge::route::Routes;
+use crate::edge::{Announcement, Departure, Door};
 use crate::event;
-use crate::restart::fdstore;
 
 /// How long the files may take, on whatever file system they are. Shorter than the watchdog's
 /// patience, since the control loop waits.
@@ -27,14 +30,17 @@ const READ_DEADLINE: Duration = Duration::from_secs(8);
 impl Daemon {
     /// Puts the configuration that is on disk now into use.
     ///
+    /// Says so in a few words.
+    ///
     /// # Errors
     /// What is wrong with it, in words for the operator. Nothing has changed then.
-    pub(super) async fn reload(&mut self) -> Result<(), String> {
+    pub(super) async fn reload(&mut self) -> Result<String, String> {
         self.notifier.reloading();
         let outcome = match self.try_reload().await {
             Ok(()) => {
                 self.generation += 1;
-                self.reload_failure = None;
+                self.problems.clear(problem::RELOAD_FAILED, "");
+                self.problems.clear(problem::UPGRADE_FAILED, "");
                 event!(
                     INFO,
                     message_id::RELOADED,
@@ -42,15 +48,24 @@ impl Daemon {
                     "reloaded: configuration {} is in use",
                     self.generation
                 );
-                Ok(())
+                Ok(format!("configuration {} is in use", self.generation))
             }
             Err(error) => {
-                self.reload_failure = Some(error.summary());
                 event!(
                     ERROR,
                     message_id::CONFIGURATION_REFUSED,
                     "reload failed, the old configuration stays in use: {error}"
                 );
+                self.problems.raise(Problem {
+                    name: problem::RELOAD_FAILED,
+                    subject: String::new(),
+                    severity: Severity::Warning,
+                    what: format!("reload failed: {}", error.summary()),
+                    remedy: "correct the configuration (`batond check` finds every mistake), then \
+                             `systemctl reload batond`"
+                        .to_owned(),
+                    since: Timestamp::now(),
+                });
                 Err(error.to_string())
             }
         };
@@ -60,12 +75,20 @@ impl Daemon {
     }
 
     async fn try_reload(&mut self) -> Result<(), StartError> {
-        let Loaded { config, doors } = read(self.args.config.clone(), &self.tickets).await?;
+        let loaded = read(self.args.config.clone(), &self.tickets).await?;
+        let Loaded {
+            config,
+            doors,
+            pairs,
+            examined,
+        } = loaded;
         let system = |doing| move |source| StartError::System { doing, source };
+        let aside = self.aside.iter().map(PassedSocket::try_clone);
         let current = self
             .listeners
             .iter()
             .map(pass_on)
+            .chain(aside)
             .collect::<io::Result<_>>()
             .map_err(system("pass the listening sockets on"))?;
         // The listeners that stay are taken over as from a predecessor.
@@ -81,6 +104,7 @@ impl Daemon {
         let new = |one: &&Listener| one.origin() == Origin::Bound;
         setup::tell(listeners.iter().filter(new));
         setup::raise_descriptor_limit(config.limits.clients);
+        self.shown = Shown::of(&config, &pairs, &listeners);
         if config.workers != self.edge.workers() {
             tracing::warn!(
                 "workers: {} are configured, {} go on running until the next start or upgrade",
@@ -88,17 +112,26 @@ impl Daemon {
                 self.edge.workers()
             );
         }
-        self.edge
+        let routes = self
+            .edge
             .replace(prepared, &config.services, config.limits)
             .await;
-        self.doors = doors;
+        self.aside = Rc::new(setup::aside(opened.unclaimed));
+        self.examined = examined;
+        let doors = std::mem::replace(&mut self.doors, doors);
         let replaced = std::mem::replace(&mut self.listeners, Rc::new(listeners));
-        self.close_removed(replaced).await;
+        self.close_removed(replaced, &doors, &routes).await;
         Ok(())
     }
 
-    /// Closes what is not listened on any more, and sends the clients who came through it away.
-    async fn close_removed(&mut self, mut replaced: Rc<Vec<Listener>>) {
+    /// Closes what is not listened on any more, and sends the clients who came through it away,
+    /// also those who are still in its queue.
+    async fn close_removed(
+        &mut self,
+        mut replaced: Rc<Vec<Listener>>,
+        doors: &[Door],
+        routes: &Arc<Routes>,
+    ) {
         let now: Vec<(Option<Cookie>, String)> = self
             .listeners
             .iter()
@@ -114,12 +147,8 @@ impl Daemon {
                 // The file of a Unix socket stays, too.
                 listener.hand_on();
             } else {
-                tracing::info!(
-                    baton_listener = listener.name(),
-                    "listener.{}: closed on {}",
-                    listener.name(),
-                    listener.address()
-                );
+                tell_removed(listener);
+                setup::let_nobody_in(listener);
                 closed.extend(cookie);
             }
             let stored = listener.origin() != Origin::Systemd;
@@ -127,30 +156,45 @@ impl Daemon {
                 gone.push(listener.name().to_owned());
             }
         }
+        if !closed.is_empty() {
+            let announcement = Announcement {
+                departure: Departure::Removed,
+                paced: false,
+                within: None,
+                since: Instant::now(),
+            };
+            self.edge.close(&closed, routes, &announcement).await;
+            let mut removed = setup::pairs(doors, &replaced);
+            removed.retain(|(_, one)| one.cookie().is_ok_and(|cookie| closed.contains(&cookie)));
+            self.edge.take_queued(&removed).await;
+        }
         drop(replaced);
         if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
             listeners.iter_mut().for_each(Listener::take_over);
         }
-        if self.stored {
-            fdstore::store(&self.notifier, &self.listeners, &gone, &mut self.state);
-        } else {
-            // Together with what this process is still to store.
-            self.gone.extend(gone);
-        }
-        let announcement = Announcement {
-            departure: Departure::Removed,
-            paced: false,
-            within: None,
-            since: Instant::now(),
-        };
-        if !closed.is_empty() {
-            self.edge.close(&closed, &announcement).await;
-        }
+        self.store_again(gone);
+    }
+}
+
+fn tell_removed(listener: &Listener) {
+    let (name, address) = (listener.name(), listener.address());
+    if listener.origin() == Origin::Systemd {
+        tracing::warn!(
+            baton_listener = name,
+            "listener.{name}: closed, but its socket unit goes on listening on {address}: whoever \
+             connects there waits until a reload takes the listener in again (or stop the socket \
+             unit)"
+        );
+    } else {
+        tracing::info!(
+            baton_listener = name,
+            "listener.{name}: closed on {address}"
+        );
     }
 }
 
 /// Reads the files on a thread of its own, which a file system that hangs holds up for ever.
-async fn read(path: PathBuf, tickets: &Arc<TicketKeys>) -> Result<Loaded, StartError> {
+pub(super) async fn read(path: PathBuf, tickets: &Arc<TicketKeys>) -> Result<Loaded, StartError> {
     let failed = |source| StartError::System {
         doing: "read the configuration",
         source,

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::ServerConfig;
 
+use super::coordinate::InUse;
 use super::exit;
 use super::inherited::InheritedError;
+use super::shown::NamedPair;
+use crate::certificate::examine::examine_all;
 use crate::certificate::load::{self, LoadError};
 use crate::certificate::resolver::{Resolver, server_config};
 use crate::certificate::ticket::{NoRandomness, TicketKeys};
-use crate::config::{self, Config, ListenerConfig, Problems, Source};
+use crate::config::{self, CertificateConfig, Config, ListenerConfig, Problems, Source};
 use crate::control::message_id;
 use crate::edge::Door;
 use crate::edge::listener::{self, ListenError, Listener, Origin, PassedSocket};
@@ -88,14 +91,41 @@ impl StartError {
 pub(super) struct Loaded {
     pub(super) config: Config,
     pub(super) doors: Vec<Door>,
+    /// The certificates that the doors use.
+    pub(super) pairs: Vec<NamedPair>,
+    /// The same, as their clients see them.
+    pub(super) examined: Arc<[InUse]>,
 }
 
 /// Reads the configuration at a path, what is laid over it, and the certificates.
 pub(super) fn load(path: &Path, tickets: &Arc<TicketKeys>) -> Result<Loaded, StartError> {
     let source = Source::from_process(Some(path.to_owned()));
     let config = config::load(&source).map_err(|problems| StartError::Config { problems })?;
-    let doors = doors(&config, tickets)?;
-    Ok(Loaded { config, doors })
+    let mut pairs = Vec::new();
+    let doors = doors(&config, tickets, &mut pairs)?;
+    let examined = examine_all(&config);
+    let in_use = |(certificate, examination): (&CertificateConfig, _)| InUse {
+        name: certificate.name.clone(),
+        listeners: config
+            .listeners
+            .iter()
+            .filter(|one| one.certificates.contains(&certificate.name))
+            .map(|one| one.name.clone())
+            .collect(),
+        examination,
+    };
+    let examined = config
+        .certificates
+        .iter()
+        .zip(examined)
+        .map(in_use)
+        .collect();
+    Ok(Loaded {
+        config,
+        doors,
+        pairs,
+        examined,
+    })
 }
 
 /// Each listener with what its connections have in common. A socket unit may pass several
@@ -109,14 +139,18 @@ pub(super) fn pairs<'a>(doors: &[Door], listeners: &'a [Listener]) -> Vec<(Door,
 }
 
 /// What every connection of each listener has in common, in the order of the configuration.
-fn doors(config: &Config, tickets: &Arc<TicketKeys>) -> Result<Vec<Door>, StartError> {
+fn doors(
+    config: &Config,
+    tickets: &Arc<TicketKeys>,
+    pairs: &mut Vec<NamedPair>,
+) -> Result<Vec<Door>, StartError> {
     config
         .listeners
         .iter()
         .map(|listener| {
             Ok(Door {
                 name: listener.name.clone(),
-                tls: tls(config, listener, tickets)?,
+                tls: tls(config, listener, tickets, pairs)?,
                 trusted: listener.trusted.clone(),
             })
         })
@@ -127,6 +161,7 @@ fn tls(
     config: &Config,
     listener: &ListenerConfig,
     tickets: &Arc<TicketKeys>,
+    pairs: &mut Vec<NamedPair>,
 ) -> Result<Option<Arc<ServerConfig>>, StartError> {
     let mut certificates = Vec::new();
     for name in &listener.certificates {
@@ -137,6 +172,7 @@ fn tls(
             name: name.clone(),
             source,
         })?;
+        pairs.push((name.clone(), Arc::clone(&pair)));
         certificates.push((pair, one.names.clone()));
     }
     match Resolver::new(&certificates) {
@@ -173,21 +209,68 @@ pub(super) fn raise_descriptor_limit(clients: usize) {
     }
 }
 
+/// The listening sockets of this process.
+pub(super) struct Sockets {
+    /// In the order of the configuration.
+    pub(super) listeners: Vec<Listener>,
+    /// Of socket units, and not in the configuration.
+    pub(super) aside: Vec<PassedSocket>,
+    /// Not in the configuration any more. Somebody may wait in their queues.
+    pub(super) retired: Vec<Listener>,
+    /// Names of those that nobody claims.
+    pub(super) gone: Vec<String>,
+}
+
 /// Opens every listener of the configuration, on a socket that was passed in where there is one.
-/// Also gives the names of those that nobody claims.
 pub(super) fn listeners(
     config: &Config,
     from_units: Vec<(String, OwnedFd)>,
     passed: Vec<PassedSocket>,
-) -> Result<(Vec<Listener>, Vec<String>), StartError> {
+) -> Result<Sockets, StartError> {
     let opened = listener::open_all(&config.listeners, from_units, passed)
         .map_err(|source| StartError::Listen { source })?;
     tell(&opened.listeners);
-    for (name, _) in &opened.unclaimed {
-        tracing::warn!("a socket named {name:?} was passed in that no listener claims: closed");
+    for PassedSocket {
+        name, from_unit, ..
+    } in &opened.unclaimed
+    {
+        if *from_unit {
+            tracing::warn!(
+                "a socket named {name:?} was passed in that no listener claims: whoever connects \
+                 there waits until one does (configure it and reload, or stop its socket unit)"
+            );
+        } else {
+            tracing::info!("a socket named {name:?} was kept that no listener claims: closed");
+        }
     }
-    let gone = opened.unclaimed.into_iter().map(|(name, _)| name).collect();
-    Ok((opened.listeners, gone))
+    let gone = opened
+        .unclaimed
+        .iter()
+        .map(|one| one.name.clone())
+        .collect();
+    let (aside, own): (Vec<_>, Vec<_>) =
+        opened.unclaimed.into_iter().partition(|one| one.from_unit);
+    let adopt = |one: PassedSocket| Listener::adopt(one.name, one.socket, Origin::Handoff).ok();
+    Ok(Sockets {
+        retired: own.into_iter().filter_map(adopt).collect(),
+        listeners: opened.listeners,
+        aside,
+        gone,
+    })
+}
+
+/// What is kept of sockets that no listener claims: those of socket units, which go on listening
+/// whatever this process does with its copy. Only with that copy a reload can take them in again.
+pub(super) fn aside(unclaimed: Vec<PassedSocket>) -> Vec<PassedSocket> {
+    unclaimed.into_iter().filter(|one| one.from_unit).collect()
+}
+
+/// The first step of closing a socket.
+pub(super) fn let_nobody_in(listener: &mut Listener) {
+    if let Err(error) = listener.let_nobody_in() {
+        let name = listener.name();
+        tracing::warn!("listener.{name}: who connects while it closes may be reset: {error}");
+    }
 }
 
 /// Says where each listener comes from.

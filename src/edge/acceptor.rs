@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::counters::count;
 use super::http::Connection;
-use super::listener::{Cookie, ListeningSocket};
+use super::listener::{BACKLOG, Cookie, ListeningSocket};
 use super::wire::Socket;
 use super::worker::Worker;
 use crate::config::TrustedPeer;
@@ -25,8 +25,11 @@ use crate::event;
 /// queue meanwhile.
 const BREATHER: Duration = Duration::from_millis(50);
 
-/// A client that has vanished without a word holds its place for two minutes at most.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+/// As many as a queue holds at most, and who comes while it is emptied.
+const QUEUED: usize = 2 * BACKLOG as usize;
+
+/// A peer that has vanished without a word holds its place for two minutes at most.
+pub(super) const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
     .with_interval(Duration::from_secs(15))
     .with_retries(4);
@@ -119,6 +122,50 @@ pub(super) async fn accept(worker: Rc<Worker>, post: Post, handshakes: Arc<Semap
                 drop(permit);
                 tokio::time::sleep(BREATHER).await;
             }
+        }
+    }
+}
+
+/// Accepts everyone who waits in the queue of a socket that is about to be closed, and waits for
+/// nobody: what the queue held is the limit, and not `limits.handshakes`.
+pub(super) fn take_queued(worker: &Rc<Worker>, post: Post) {
+    let Post {
+        door,
+        socket,
+        cookie,
+    } = post;
+    let room = Arc::new(Semaphore::new(QUEUED));
+    while let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
+        match queued(&socket) {
+            Ok((socket, peer)) => {
+                count(&worker.shared.counters.accepted);
+                let connection =
+                    Connection::new(Rc::clone(worker), Rc::clone(&door), peer, cookie, permit);
+                tokio::task::spawn_local(connection.serve(socket));
+            }
+            Err(error) if is_of_the_peer(&error) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => {
+                count(&worker.shared.counters.accept_errors);
+                failing(&door.name, &error);
+                return;
+            }
+        }
+    }
+}
+
+/// The next connection of a queue, without waiting for one.
+fn queued(socket: &ListeningSocket) -> io::Result<(Socket, Option<IpAddr>)> {
+    match socket {
+        ListeningSocket::Tcp(listener) => {
+            let (socket, peer) = listener.accept()?;
+            socket.set_nonblocking(true)?;
+            Ok((Socket::Tcp(TcpStream::from_std(socket)?), Some(peer.ip())))
+        }
+        ListeningSocket::Unix(listener) => {
+            let (socket, _) = listener.accept()?;
+            socket.set_nonblocking(true)?;
+            Ok((Socket::Unix(UnixStream::from_std(socket)?), None))
         }
     }
 }

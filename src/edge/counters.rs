@@ -2,8 +2,10 @@
 //! less, never once a message.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use super::relay::{Ending, Outcome};
+use crate::restart::hold::Totals;
 use crate::restart::report::DrainReport;
 
 macro_rules! counters {
@@ -118,5 +120,102 @@ impl Counters {
             }
         }
         count(&self.told);
+    }
+}
+
+/// What happened to one service, for as long as the process has known it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceCounts {
+    /// WebSockets relayed now.
+    pub clients: u64,
+    /// Requests for a WebSocket, those that wait included.
+    pub arrived: u64,
+    /// Of those, became WebSockets.
+    pub upgraded: u64,
+    /// How long those took from the request to the answer, without what they were held.
+    pub upgrade_time: Duration,
+    /// Clients that were told to leave.
+    pub told: u64,
+    /// Of those, answered with their Close.
+    pub closed_cleanly: u64,
+    /// Of those, did not answer in time.
+    pub timed_out: u64,
+    /// Of those, were gone without an answer.
+    pub gone: u64,
+    /// Were to be told, but the deadline passed inside a frame.
+    pub cut: u64,
+    /// Whole messages that backends sent after a client had been told.
+    pub discarded: u64,
+    /// WebSockets whose backend was gone without a Close.
+    pub lost: u64,
+    /// Requests, of whatever kind, that had to wait for a backend.
+    pub held: u64,
+    /// Of those, reached one.
+    pub released: u64,
+    /// Requests, of whatever kind, that were refused because no backend could be reached.
+    pub refused: u64,
+}
+
+/// Counts what happens to one service, over all workers.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    clients: AtomicU64,
+    arrived: AtomicU64,
+    upgraded: AtomicU64,
+    /// In microseconds.
+    upgrade_time: AtomicU64,
+    refused: AtomicU64,
+    endings: Counters,
+}
+
+impl Tally {
+    pub(super) fn arrived(&self) {
+        count(&self.arrived);
+    }
+
+    pub(super) fn refused(&self) {
+        count(&self.refused);
+    }
+
+    /// A request for a WebSocket was answered with one after this time.
+    pub(super) fn upgraded(&self, after: Duration) {
+        count(&self.upgraded);
+        self.upgrade_time
+            .fetch_add(after.as_micros() as u64, Relaxed);
+    }
+
+    pub(super) fn joined(&self) {
+        count(&self.clients);
+    }
+
+    pub(super) fn left(&self, ending: &Ending) {
+        self.clients.fetch_sub(1, Relaxed);
+        self.endings.add(ending);
+    }
+
+    pub(super) fn clients(&self) -> usize {
+        self.clients.load(Relaxed) as usize
+    }
+
+    /// `held` is what the hold has counted.
+    pub(super) fn counts(&self, held: &Totals) -> ServiceCounts {
+        let read = |counter: &AtomicU64| counter.load(Relaxed);
+        let endings = &self.endings;
+        ServiceCounts {
+            clients: read(&self.clients),
+            arrived: read(&self.arrived),
+            upgraded: read(&self.upgraded),
+            upgrade_time: Duration::from_micros(read(&self.upgrade_time)),
+            told: read(&endings.told),
+            closed_cleanly: read(&endings.closed_cleanly),
+            timed_out: read(&endings.timed_out),
+            gone: read(&endings.gone),
+            cut: read(&endings.cut),
+            discarded: read(&endings.discarded),
+            lost: read(&endings.backend_lost),
+            held: held.held,
+            released: held.released,
+            refused: read(&self.refused),
+        }
     }
 }

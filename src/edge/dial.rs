@@ -8,6 +8,8 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpStream, lookup_host};
 
+use super::acceptor::KEEPALIVE;
+
 /// Connects to `address` (`host:port`): to the first of its addresses that takes the connection.
 ///
 /// # Errors
@@ -28,6 +30,8 @@ async fn dial_one(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new_raw(Domain::for_address(address), kind, Some(Protocol::TCP))?;
     // A message that is ready goes out now, not when the last one was acknowledged.
     socket.set_tcp_nodelay(true)?;
+    // A backend whose host has vanished is found out, as a client is.
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
     let address = SockAddr::from(address);
     match socket.connect(&address) {
         Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => return Err(error),

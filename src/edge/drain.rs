@@ -1,7 +1,6 @@
 //! Telling the clients of one worker to leave, and waiting until they have.
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -11,7 +10,7 @@ use super::close::{CloseCode, CloseFrame};
 use super::crowd::turns;
 use super::listener::Cookie;
 use super::route::Routes;
-use super::worker::Worker;
+use super::worker::{Shared, Worker};
 use crate::config::{Restart, Spread};
 
 /// Clients that are told at once with `spread = "auto"`; more are told over as many seconds as
@@ -50,10 +49,13 @@ pub struct Announcement {
 
 impl Announcement {
     /// What one client is told.
-    pub(super) fn order(&self, client: &Client, announced: &AtomicU64) -> Order {
+    pub(super) fn order(&self, client: &Client, shared: &Shared) -> Order {
         let restart = &client.service().restart;
         let (code, reason) = match self.departure {
-            Departure::Restart => (restart.close_code, restart_reason(restart, announced)),
+            Departure::Restart => {
+                let delay = shared.retry_delay(restart.retry.as_ref());
+                (restart.close_code, restart.reason_with(delay))
+            }
             Departure::Stop => (CloseCode::GOING_AWAY, "the service stops".to_owned()),
             Departure::Removed => (CloseCode::GOING_AWAY, "the listener is closed".to_owned()),
         };
@@ -74,7 +76,11 @@ impl Announcement {
 
     /// How long the drain may take for clients of any service.
     fn longest(&self, routes: &Routes) -> Duration {
-        let longest = routes.services().map(|one| one.restart.deadline).max();
+        let longest = routes
+            .services()
+            .iter()
+            .map(|one| one.restart.deadline)
+            .max();
         let longest = longest.unwrap_or_default();
         self.within.map_or(longest, |within| within.min(longest))
     }
@@ -95,18 +101,6 @@ impl Announcement {
     }
 }
 
-/// The delays follow each other in golden-ratio steps, which keeps any number of them evenly
-/// spread over the span.
-fn restart_reason(restart: &Restart, announced: &AtomicU64) -> String {
-    const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let delay = restart.retry.as_ref().map(|retry| {
-        let place = (announced.fetch_add(1, Relaxed) as f64 * GOLDEN).fract();
-        let span = retry.end().saturating_sub(*retry.start());
-        *retry.start() + span.mul_f64(place)
-    });
-    restart.reason_with(delay)
-}
-
 /// Tells every client of `worker` in turn, and waits until all connections have ended or the
 /// last deadline is over.
 pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
@@ -120,7 +114,7 @@ pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
         if turn > Instant::now() {
             sleep_until(turn).await;
         }
-        client.tell(announcement.order(&client, &worker.shared.announced));
+        client.tell(announcement.order(&client, &worker.shared));
     }
     // Newcomers that were accepted before, and plain requests under way, have as long as clients.
     // Clients may be of services as they were before a reload.
@@ -134,7 +128,7 @@ pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
 pub(super) async fn close(worker: &Rc<Worker>, sockets: &[Cookie], announcement: Announcement) {
     let clients = worker.clients.snapshot();
     for client in clients.iter().filter(|one| sockets.contains(&one.socket)) {
-        client.tell(announcement.order(client, &worker.shared.announced));
+        client.tell(announcement.order(client, &worker.shared));
     }
     // Whoever came through it last has begun to wait for its backend by then.
     let latest = worker.shared.limits.load().handshake_timeout + ADMISSION;

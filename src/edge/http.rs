@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +21,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::acceptor::Door;
-use super::backend::{self, Occupied};
+use super::ahead::Ahead;
+use super::arrival::{self, Reached};
+use super::backend::Occupied;
 use super::counters::count;
 use super::forward;
 use super::listener::Cookie;
@@ -241,10 +244,19 @@ impl Connection {
         };
         let upgrade =
             request.version() == Version::HTTP_11 && forward::asks_for_websocket(request.headers());
-        if !upgrade {
+        if upgrade {
+            service.tally().arrived();
+        } else {
             count(&self.worker.shared.counters.requests);
         }
-        let (mut response, occupied) = match self.ask(&service, request, upgrade).await {
+        let asked = Instant::now();
+        let answered = self.ask(service, request, upgrade).await;
+        let Answered {
+            service,
+            mut response,
+            occupied,
+            held,
+        } = match answered {
             Ok(answered) => answered,
             Err(refused) => return *refused,
         };
@@ -256,6 +268,8 @@ impl Connection {
                     "the backend switched to a protocol that was not asked for",
                 );
             };
+            let took = asked.elapsed().saturating_sub(held);
+            service.tally().upgraded(took);
             let backend = hyper::upgrade::on(&mut response);
             return upgrade::switch(self, service, occupied, client, backend, response);
         }
@@ -263,10 +277,10 @@ impl Connection {
         response.map(Either::Left)
     }
 
-    fn route(&self, request: &Request<Incoming>) -> Option<std::sync::Arc<Service>> {
+    fn route(&self, request: &Request<Incoming>) -> Option<Arc<Service>> {
         let host = request.headers().get(HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
-        let routes = self.worker.shared.routes.load();
+        let routes = self.worker.routes(self.socket);
         routes
             .find(&self.door.name, host, request.uri().path())
             .cloned()
@@ -277,27 +291,33 @@ impl Connection {
     /// backend just when a request is on its way, and a request cannot be sent twice.
     async fn ask(
         &self,
-        service: &Service,
-        mut request: Request<Incoming>,
+        service: Arc<Service>,
+        request: Request<Incoming>,
         upgrade: bool,
-    ) -> Result<(Response<Incoming>, Occupied), Box<Response<Body>>> {
-        let failed = |status, what: &str, log: String| {
+    ) -> Result<Answered, Box<Response<Body>>> {
+        let refused = |status, what: &str| {
             count(&self.worker.shared.counters.backend_failures);
+            Box::new(refusal(status, what))
+        };
+        let (parts, body) = request.into_parts();
+        let mut body = Ahead::new(body);
+        let Reached {
+            service,
+            socket,
+            occupied,
+            held,
+        } = arrival::reach(self, service, &mut body)
+            .await
+            .map_err(|what| refused(StatusCode::SERVICE_UNAVAILABLE, what))?;
+        let failed = |status, what: &str, log: String| {
             tracing::warn!(
                 baton_service = service.name,
                 "service.{}: {log}",
                 service.name
             );
-            Box::new(refusal(status, what))
+            refused(status, what)
         };
-        let (socket, occupied) = backend::connect(service).await.map_err(|error| {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            failed(
-                status,
-                "the service is not there at the moment",
-                error.to_string(),
-            )
-        })?;
+        let mut request = Request::from_parts(parts, body);
         let headers = request.headers_mut();
         forward::remove_hop_by_hop(headers);
         forward::set_host(headers, || occupied.host());
@@ -327,7 +347,12 @@ impl Connection {
             ANSWER_TIMEOUT
         };
         match timeout(patience, answer).await {
-            Ok(Ok(response)) => Ok((response, occupied)),
+            Ok(Ok(response)) => Ok(Answered {
+                service,
+                response,
+                occupied,
+                held,
+            }),
             Ok(Err(error)) => Err(failed(
                 StatusCode::BAD_GATEWAY,
                 "the service did not answer as expected",
@@ -340,6 +365,15 @@ impl Connection {
             )),
         }
     }
+}
+
+/// The header of a backend's answer; the body is still coming.
+struct Answered {
+    service: Arc<Service>,
+    response: Response<Incoming>,
+    occupied: Occupied,
+    /// How long the request was held.
+    held: Duration,
 }
 
 /// What a server expects in the request line (RFC 9112 §3.2.1).

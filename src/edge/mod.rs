@@ -2,16 +2,20 @@
 //!
 //! In the order in which a connection meets them: a [`listener`] holds the socket, the acceptor
 //! of a worker thread takes the connection, TLS and HTTP bring it to the 101, a
-//! [`route`] says where to, the relay passes bytes and knows where frames end ([`frame`]), and
+//! [`route`] says where to, a backend takes it or it is held until one does, the relay passes bytes and knows where frames end ([`frame`]), and
 //! ends it with a Close ([`close`]). [`clients`] knows who is there.
 
 mod acceptor;
+mod ahead;
+mod arrival;
 mod backend;
+mod census;
 mod chunk;
 pub mod clients;
 pub mod close;
 pub mod counters;
 pub mod crowd;
+mod departures;
 mod dial;
 mod drain;
 mod forward;
@@ -19,8 +23,11 @@ pub mod frame;
 mod handshakes;
 mod http;
 pub mod listener;
+mod loss;
+mod prober;
 mod relay;
 pub mod route;
+mod standing;
 mod tls;
 mod upgrade;
 mod wire;
@@ -28,5 +35,9 @@ mod worker;
 mod workers;
 
 pub use acceptor::Door;
+pub use backend::Backend;
+pub use census::{Connected, Count};
+pub use departures::{Departures, Notice, Selection};
 pub use drain::{Announcement, Departure};
+pub use loss::{Fate, Loss};
 pub use workers::{Edge, Prepared};

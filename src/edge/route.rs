@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::backend::Backend;
+use super::counters::{ServiceCounts, Tally};
+use super::standing::Standing;
 use crate::config::{BackendConfig, HostPattern, Restart, ServiceConfig};
+use crate::restart::hold::Hold;
 
 /// A service as the edge sees it.
 #[derive(Debug)]
@@ -12,8 +15,8 @@ pub struct Service {
     pub name: String,
     /// How its clients are treated when it, or batond, restarts.
     pub restart: Restart,
-    /// What serves it; at least one.
-    pub backends: Vec<Arc<Backend>>,
+    backends: Vec<Arc<Backend>>,
+    standing: Arc<Standing>,
     listeners: Vec<String>,
     hosts: Vec<HostPattern>,
     paths: Vec<String>,
@@ -21,24 +24,63 @@ pub struct Service {
 
 impl Service {
     /// `before` is what it was under an earlier configuration. Its backends know how many
-    /// connections they have, so those that stay are kept.
+    /// connections they have, so those that stay are kept; so is everything that was counted, and
+    /// whoever waits.
     fn new(config: &ServiceConfig, before: Option<&Self>) -> Self {
-        let known = |one: &BackendConfig| {
+        let backend = |one: &BackendConfig| {
             let mut known = before.into_iter().flat_map(|service| &service.backends);
-            known.find(|backend| backend.is_at(&one.address)).cloned()
+            match known.find(|backend| *backend.address() == one.address) {
+                Some(known) if known.unit() == one.unit.as_deref() => Arc::clone(known),
+                known => Arc::new(Backend::new(one, known.map(Arc::as_ref))),
+            }
         };
         Self {
             name: config.name.clone(),
             restart: config.restart.clone(),
-            backends: config
-                .backends
-                .iter()
-                .map(|one| known(one).unwrap_or_else(|| Arc::new(Backend::new(one))))
-                .collect(),
+            backends: config.backends.iter().map(backend).collect(),
+            standing: before.map_or_else(Arc::default, |before| Arc::clone(&before.standing)),
             listeners: config.listeners.clone(),
             hosts: config.hosts.clone(),
             paths: config.paths.clone(),
         }
+    }
+
+    /// What serves it; at least one.
+    pub fn backends(&self) -> &[Arc<Backend>] {
+        &self.backends
+    }
+
+    /// The first of its hosts; none: it answers to any.
+    pub fn host(&self) -> Option<&HostPattern> {
+        self.hosts.first()
+    }
+
+    /// The first of its path prefixes.
+    pub fn path(&self) -> &str {
+        self.paths.first().map_or("/", String::as_str)
+    }
+
+    /// Whether it answers on a listener.
+    pub fn is_on(&self, listener: &str) -> bool {
+        self.listeners.iter().any(|one| one == listener)
+    }
+
+    /// Where newcomers wait. It stays the same over reloads.
+    pub fn hold(&self) -> &Arc<Hold> {
+        &self.standing.hold
+    }
+
+    /// What happened to it so far, over reloads.
+    pub fn counters(&self) -> ServiceCounts {
+        self.tally().counts(&self.hold().totals())
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.standing.tally
+    }
+
+    pub(super) fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// How well it fits, or None. Greater is better.
@@ -95,19 +137,23 @@ impl Routes {
     /// The services of a new configuration.
     #[must_use]
     pub fn renewed(&self, services: &[ServiceConfig]) -> Self {
-        let before = |name: &str| self.services.iter().find(|one| one.name == name);
         Self {
             services: services
                 .iter()
-                .map(|one| Service::new(one, before(&one.name).map(Arc::as_ref)))
+                .map(|one| Service::new(one, self.named(&one.name).map(Arc::as_ref)))
                 .map(Arc::new)
                 .collect(),
         }
     }
 
     /// In the order of the configuration.
-    pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.services.iter().map(AsRef::as_ref)
+    pub fn services(&self) -> &[Arc<Service>] {
+        &self.services
+    }
+
+    /// The service of this name.
+    pub fn named(&self, name: &str) -> Option<&Arc<Service>> {
+        self.services.iter().find(|one| one.name == name)
     }
 
     /// The service for a request on `listener`. `host` is the Host header's value, with or

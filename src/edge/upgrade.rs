@@ -40,7 +40,13 @@ pub(super) fn switch(
     forward::set_websocket_upgrade(response.headers_mut());
 
     let worker = Rc::clone(&connection.worker);
-    let entry = Rc::new(Client::new(connection.peer, connection.socket, service));
+    let entry = Rc::new(Client::new(
+        connection.peer,
+        connection.socket,
+        service,
+        Arc::clone(occupied.backend()),
+        Arc::clone(&worker.shared),
+    ));
     let slot = connection.slot.take();
     let presence = connection.presence.take();
     tokio::task::spawn_local(async move {

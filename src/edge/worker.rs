@@ -3,21 +3,26 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::acceptor::{Door, Post, accept};
+use super::acceptor::{Door, Post, accept, take_queued};
+use super::census::Count;
 use super::clients::{Client, Clients};
 use super::counters::Counters;
+use super::departures::{self, Selection, Wave};
 use super::drain;
 use super::listener::{Cookie, ListeningSocket};
+use super::loss::Loss;
 use super::relay::Ending;
-use super::route::Routes;
+use super::route::{Routes, Service};
 use crate::config::Limits;
 use crate::control::message_id;
 use crate::event;
@@ -34,7 +39,9 @@ pub(super) struct Shared {
     /// `limits.clients` has been reached, and it was said.
     full: AtomicBool,
     /// Numbers the announcements, so that each gets a retry delay of its own.
-    pub(super) announced: AtomicU64,
+    announced: AtomicU64,
+    /// Takes the questions about lost backends, once somebody answers them.
+    pub(super) losses: OnceLock<mpsc::Sender<Loss>>,
 }
 
 impl Shared {
@@ -47,7 +54,24 @@ impl Shared {
             websockets: AtomicUsize::new(0),
             full: AtomicBool::new(false),
             announced: AtomicU64::new(0),
+            losses: OnceLock::new(),
         }
+    }
+
+    /// The service as it is configured now; one that is not any more, as it was.
+    pub(super) fn current(&self, service: &Arc<Service>) -> Arc<Service> {
+        let routes = self.routes.load();
+        Arc::clone(routes.named(&service.name).unwrap_or(service))
+    }
+
+    /// One client's share of this span. The delays follow each other in golden-ratio steps, which
+    /// keeps any number of them evenly spread.
+    pub(super) fn retry_delay(&self, retry: Option<&RangeInclusive<Duration>>) -> Option<Duration> {
+        const GOLDEN: f64 = 0.618_033_988_749_894_9;
+        let retry = retry?;
+        let place = (self.announced.fetch_add(1, Relaxed) as f64 * GOLDEN).fract();
+        let span = retry.end().saturating_sub(*retry.start());
+        Some(*retry.start() + span.mul_f64(place))
     }
 }
 
@@ -59,9 +83,18 @@ pub(super) struct Worker {
     connections: Cell<usize>,
     empty: Notify,
     drain: RefCell<Option<drain::Announcement>>,
-    /// Sockets that were closed lately, and what those who came through them are told.
-    closed: RefCell<HashMap<Cookie, drain::Announcement>>,
+    /// Sockets that were closed lately.
+    closed: RefCell<HashMap<Cookie, Closed>>,
     farewell_begins: Notify,
+}
+
+/// What there is for those who came through a socket that was closed.
+#[derive(Clone)]
+pub(super) struct Closed {
+    /// What they are told.
+    pub(super) announcement: drain::Announcement,
+    /// Who serves them until then: the routes as they were when the socket was open.
+    pub(super) routes: Arc<Routes>,
 }
 
 /// Counts one client, until it is dropped.
@@ -162,11 +195,22 @@ impl Worker {
     /// A client's relay begins.
     pub(super) fn joined(&self, client: &Rc<Client>) -> usize {
         let (drain, closed) = (self.drain.borrow(), self.closed.borrow());
-        if let Some(announcement) = drain.as_ref().or_else(|| closed.get(&client.socket)) {
-            client.tell(announcement.order(client, &self.shared.announced));
+        let closed = closed.get(&client.socket).map(|one| &one.announcement);
+        if let Some(announcement) = drain.as_ref().or(closed) {
+            client.tell(announcement.order(client, &self.shared));
         }
         self.shared.websockets.fetch_add(1, Relaxed);
+        client.backend().joined();
+        client.service().tally().joined();
         self.clients.insert(Rc::clone(client))
+    }
+
+    /// Where requests go of those who came through this socket.
+    pub(super) fn routes(&self, socket: Cookie) -> Arc<Routes> {
+        match self.closed.borrow().get(&socket) {
+            Some(closed) => Arc::clone(&closed.routes),
+            None => self.shared.routes.load_full(),
+        }
     }
 
     /// Nobody comes through these sockets any more.
@@ -179,6 +223,8 @@ impl Worker {
     pub(super) fn left(&self, key: usize, client: &Client, ending: &Ending) {
         self.clients.remove(key);
         self.shared.websockets.fetch_sub(1, Relaxed);
+        client.backend().left();
+        client.service().tally().left(ending);
         self.shared.counters.add(ending);
         let service = &client.service().name;
         for (side, violation) in [
@@ -211,6 +257,8 @@ impl Worker {
             match command {
                 Command::Accept(posts, handshakes) => {
                     for (door, socket, cookie) in posts {
+                        // One that was closed may be back.
+                        self.forget(&[cookie]);
                         let post = Post {
                             door: Rc::new(door),
                             socket,
@@ -220,14 +268,26 @@ impl Worker {
                         acceptors.push(tokio::task::spawn_local(accepting));
                     }
                 }
-                Command::Close(sockets, announcement) => {
-                    let told = sockets.iter().map(|one| (*one, announcement.clone()));
-                    self.closed.borrow_mut().extend(told);
+                Command::Close(sockets, closed) => {
+                    let announcement = closed.announcement.clone();
+                    let all = sockets.iter().map(|one| (*one, closed.clone()));
+                    self.closed.borrow_mut().extend(all);
                     self.farewell_begins.notify_waiters();
                     let worker = Rc::clone(&self);
                     tokio::task::spawn_local(async move {
                         drain::close(&worker, &sockets, announcement).await;
                     });
+                }
+                Command::TakeQueued(posts, done) => {
+                    for (door, socket, cookie) in posts {
+                        let post = Post {
+                            door: Rc::new(door),
+                            socket,
+                            cookie,
+                        };
+                        take_queued(&self, post);
+                    }
+                    let _ = done.send(());
                 }
                 Command::StopAccepting(done) => {
                     for acceptor in acceptors.drain(..) {
@@ -245,6 +305,16 @@ impl Worker {
                         drain::drain(&worker, announcement).await;
                         let _ = done.send(());
                     });
+                }
+                Command::EndDrain => {
+                    self.drain.replace(None);
+                }
+                Command::Count(service, limit, done) => {
+                    let _ = done.send(Count::of(&self.clients, service.as_deref(), limit));
+                }
+                Command::Depart(selection, waves) => {
+                    let departing = departures::depart(Rc::clone(&self), selection, waves);
+                    tokio::task::spawn_local(departing);
                 }
                 Command::Ping(done) => {
                     let _ = done.send(());
@@ -271,8 +341,12 @@ pub(super) type Batch = Vec<(Door, ListeningSocket, Cookie)>;
 /// What the control loop asks of one worker.
 pub(super) enum Command {
     Accept(Batch, Arc<Semaphore>),
-    Close(Vec<Cookie>, drain::Announcement),
+    Close(Vec<Cookie>, Closed),
+    TakeQueued(Batch, oneshot::Sender<()>),
     StopAccepting(oneshot::Sender<()>),
     Drain(drain::Announcement, oneshot::Sender<()>),
+    EndDrain,
+    Count(Option<String>, usize, oneshot::Sender<Count>),
+    Depart(Selection, mpsc::Receiver<Wave>),
     Ping(oneshot::Sender<()>),
 }

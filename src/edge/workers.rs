@@ -10,12 +10,15 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 
 use super::acceptor::Door;
+use super::census::Count;
 use super::counters::Counters;
+use super::departures::{Departures, Selection};
 use super::drain;
 use super::handshakes::Handshakes;
 use super::listener::{Cookie, Listener};
-use super::route::Routes;
-use super::worker::{Batch, Command, Shared, Worker};
+use super::loss::{Loss, QUESTIONS};
+use super::route::{Routes, Service};
+use super::worker::{Batch, Closed, Command, Shared, Worker};
 use crate::config::{Limits, ServiceConfig};
 
 /// Commands that may wait for one worker. The control loop awaits their answers, so a few do.
@@ -73,13 +76,19 @@ impl Edge {
     }
 
     /// Puts another configuration into use. What comes during the change waits in the accept
-    /// queue; who is connected keeps what it has.
-    pub async fn replace(&self, prepared: Prepared, services: &[ServiceConfig], limits: Limits) {
+    /// queue; who is connected keeps what it has. Returns the routes that were in use before.
+    pub async fn replace(
+        &self,
+        prepared: Prepared,
+        services: &[ServiceConfig],
+        limits: Limits,
+    ) -> Arc<Routes> {
         self.stop_accepting().await;
-        let routes = self.shared.routes.load().renewed(services);
-        self.shared.routes.store(Arc::new(routes));
+        let before = self.shared.routes.load_full();
+        self.shared.routes.store(Arc::new(before.renewed(services)));
         self.shared.limits.store(Arc::new(limits));
         self.begin(prepared).await;
+        before
     }
 
     async fn begin(&self, prepared: Prepared) {
@@ -100,11 +109,42 @@ impl Edge {
     }
 
     /// Tells every client that came through one of these sockets to leave, and does not wait.
-    /// Nobody accepts on them any more.
-    pub async fn close(&self, sockets: &[Cookie], announcement: &drain::Announcement) {
+    /// Nobody accepts on them any more; whoever has come is served by `routes` until then.
+    pub async fn close(
+        &self,
+        sockets: &[Cookie],
+        routes: &Arc<Routes>,
+        announcement: &drain::Announcement,
+    ) {
         for worker in &self.workers {
-            let close = Command::Close(sockets.to_vec(), announcement.clone());
+            let closed = Closed {
+                announcement: announcement.clone(),
+                routes: Arc::clone(routes),
+            };
+            let close = Command::Close(sockets.to_vec(), closed);
             let _ = worker.send(close).await;
+        }
+    }
+
+    /// Accepts whoever waits in the queues of sockets that are about to be closed, since closing
+    /// would reset them.
+    pub async fn take_queued(&self, doors: &[(Door, &Listener)]) {
+        let batches = match self.prepare(doors) {
+            Ok(Prepared { batches }) => batches,
+            Err(error) => {
+                tracing::warn!("who waits on a removed listener is cut off: {error}");
+                return;
+            }
+        };
+        let mut answers = Vec::new();
+        for (worker, batch) in self.workers.iter().zip(batches) {
+            let (done, answer) = oneshot::channel();
+            if worker.send(Command::TakeQueued(batch, done)).await.is_ok() {
+                answers.push(answer);
+            }
+        }
+        for answer in answers {
+            let _ = answer.await;
         }
     }
 
@@ -113,6 +153,37 @@ impl Edge {
     pub async fn drain(&self, announcement: &drain::Announcement) {
         self.ask_all(|done| Command::Drain(announcement.clone(), done))
             .await;
+    }
+
+    /// Whom to tell to leave: the clients that this selects, as they are now.
+    pub async fn departures(&self, selection: &Selection) -> Departures {
+        let service = self.service(&selection.service);
+        Departures::begin(service, selection, &self.workers).await
+    }
+
+    /// The questions what it means that a backend is lost: whoever takes them is to answer each
+    /// within a second. As long as nobody has, and afterwards if they are dropped, a lost backend
+    /// is [gone](super::Fate::Gone). None: they have been taken.
+    pub fn losses(&self) -> Option<mpsc::Receiver<Loss>> {
+        let (questions, losses) = mpsc::channel(QUESTIONS);
+        self.shared.losses.set(questions).ok().map(|()| losses)
+    }
+
+    /// The service of this name, as it is configured now.
+    pub fn service(&self, name: &str) -> Option<Arc<Service>> {
+        self.shared.routes.load().named(name).cloned()
+    }
+
+    /// All services in the order of the configuration, as they are configured now.
+    pub fn services(&self) -> Vec<Arc<Service>> {
+        self.shared.routes.load().services().to_vec()
+    }
+
+    /// Takes a [`Self::drain`] back: newcomers stay from now on. Who was told leaves all the same.
+    pub async fn end_drain(&self) {
+        for worker in &self.workers {
+            let _ = worker.send(Command::EndDrain).await;
+        }
     }
 
     /// Resolves when every worker has answered: none hangs. False: one is dead.
@@ -144,6 +215,32 @@ impl Edge {
     /// Clients with a WebSocket now, over all workers.
     pub fn clients(&self) -> usize {
         self.shared.websockets.load(Relaxed)
+    }
+
+    /// Clients of one service with a WebSocket now; 0, if there is no such service.
+    pub fn clients_of(&self, service: &str) -> usize {
+        self.service(service)
+            .map_or(0, |one| one.counters().clients as usize)
+    }
+
+    /// Who has a WebSocket now, of one service or of all: all are counted, and those who came
+    /// first are listed, at most `limit`.
+    pub async fn count(&self, service: Option<&str>, limit: usize) -> Count {
+        let mut answers = Vec::new();
+        for worker in &self.workers {
+            let (done, answer) = oneshot::channel();
+            let count = Command::Count(service.map(str::to_owned), limit, done);
+            if worker.send(count).await.is_ok() {
+                answers.push(answer);
+            }
+        }
+        let mut all = Count::default();
+        for answer in answers {
+            if let Ok(count) = answer.await {
+                all.join(count, limit);
+            }
+        }
+        all
     }
 
     /// What happened since the process began.

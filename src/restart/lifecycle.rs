@@ -31,6 +31,8 @@ pub enum Event {
     SuccessorServes,
     /// The successor failed, hung or died before it was ready.
     SuccessorFailed,
+    /// The successor that has the sockets has died.
+    SuccessorGone,
     /// Every client has left, or the deadline is over.
     Drained,
 }
@@ -71,6 +73,9 @@ impl Phase {
             (Serving, Event::Terminate) => (Stopping, Action::Stop),
             (HandingOff, Event::Terminate) => (Stopping, Action::AbandonAndStop),
             (HandedOver | Stopping, Event::Terminate) => (Hurrying, Action::Hurry),
+            // Nobody serves. If systemd has not heard that the successor is the main process, it
+            // starts the next one as soon as this one has ended.
+            (HandedOver, Event::SuccessorGone) => (Hurrying, Action::Hurry),
             (Serving, Event::HandOff) => (HandingOff, Action::StartSuccessor),
             (Serving, Event::Reload) => (Serving, Action::Reload),
             (HandingOff | HandedOver | Stopping | Hurrying, Event::HandOff | Event::Reload) => {
@@ -113,6 +118,7 @@ mod tests {
             Just(Event::Reload),
             Just(Event::SuccessorServes),
             Just(Event::SuccessorFailed),
+            Just(Event::SuccessorGone),
             Just(Event::Drained),
         ];
         prop::collection::vec(event, 0..40)
@@ -165,6 +171,20 @@ mod tests {
                 let reloads = (phase, event) == (Phase::Serving, Event::Reload);
                 prop_assert_eq!(action == Action::Reload, reloads);
                 prop_assert!(event != Event::Reload || next == phase);
+                phase = next;
+            }
+        }
+
+        #[test]
+        fn who_has_handed_over_to_nobody_hurries(events in events()) {
+            let mut phase = Phase::Serving;
+            for event in events {
+                let (next, action) = phase.on(event);
+                if event == Event::SuccessorGone {
+                    let handed_over = phase == Phase::HandedOver;
+                    prop_assert_eq!(action == Action::Hurry, handed_over);
+                    prop_assert!(handed_over || next == phase);
+                }
                 phase = next;
             }
         }

@@ -1,7 +1,13 @@
-//! A restart is asked for → hold → drain → hand off → report.
+//! A restart is asked for → interlock → hold → drain → hand off → release → report.
 
 pub mod fdstore;
 pub mod handoff;
+pub mod hold;
+pub mod interlock;
+pub mod job;
 pub mod lifecycle;
+pub mod pace;
+pub mod probe;
 pub mod report;
+pub mod returns;
 pub mod state;

@@ -30,6 +30,17 @@ fn a_chain_and_its_key_are_taken() {
     assert_eq!(certificate.roots, Roots::Public);
 }
 
+/// It is better to serve it than nothing: some clients do not look, and the rest is told.
+#[test]
+fn a_certificate_that_clients_reject_is_taken() {
+    let mut params = rcgen::CertificateParams::new(["example.org".to_owned()]).expect("a name");
+    params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    let key = KeyPair::generate().expect("a key");
+    let expired = params.self_signed(&key).expect("a certificate");
+    with(expired.pem(), key.serialize_pem()).good();
+}
+
 #[test]
 fn everything_about_a_certificate_can_be_set() {
     let pair = pair();
@@ -71,7 +82,7 @@ fn names_roots_and_units_are_checked() {
     conf.d/a.toml:2:27: certificate.example.names[1]: "a b" is not a host name (look at its part "a b")
         names = ["*.example.org", "a b"]
                                   ^^^^^
-    conf.d/a.toml:3:9: certificate.example.roots: cannot read conf.d/publik: No such file or directory (os error 2); or write "public" or "system"
+    conf.d/a.toml:3:9: certificate.example.roots: conf.d/publik does not exist (write the path of a file that exists); or write "public" or "system"
         roots = "publik"
                 ^^^^^^^^
     conf.d/a.toml:4:14: certificate.example.renew_unit: "certbot.timer" is not a service unit (name the one that runs the program: "certbot.service"?)
@@ -85,10 +96,10 @@ fn files_must_be_readable() {
     let folder = Folder::with("[certificate.example]\nchain = \"none.pem\"\nkey = \"folder\"\n")
         .and("folder/x", "");
     assert_snapshot!(folder.told(), @r#"
-    batond.toml:2:9: certificate.example.chain: cannot read none.pem: No such file or directory (os error 2)
+    batond.toml:2:9: certificate.example.chain: none.pem does not exist (write the path of a file that exists)
         chain = "none.pem"
                 ^^^^^^^^^^
-    batond.toml:3:7: certificate.example.key: cannot read folder: Is a directory (os error 21)
+    batond.toml:3:7: certificate.example.key: cannot read folder: Is a directory (os error 21) (write the path of a file that can be read)
         key = "folder"
               ^^^^^^^^
     "#);
@@ -97,7 +108,7 @@ fn files_must_be_readable() {
 #[test]
 fn the_key_must_be_that_of_the_certificate() {
     assert_snapshot!(with(pair().cert.pem(), pair().signing_key.serialize_pem()).told(), @r#"
-    batond.toml:3:7: certificate.example.key: does not belong to the first certificate of the chain (the server's own certificate must come first, and be issued for this key)
+    batond.toml:3:7: certificate.example.key: key.pem does not belong to the first certificate of chain.pem (the server's own certificate must come first, and be issued for this key)
         key = "key.pem"
               ^^^^^^^^^
     "#);
@@ -108,7 +119,7 @@ fn the_own_certificate_comes_first() {
     let (pair, issuer) = (pair(), pair());
     let chain = format!("{}{}", issuer.cert.pem(), pair.cert.pem());
     assert_snapshot!(with(chain, pair.signing_key.serialize_pem()).told(), @r#"
-    batond.toml:3:7: certificate.example.key: does not belong to the first certificate of the chain (the server's own certificate must come first, and be issued for this key)
+    batond.toml:3:7: certificate.example.key: key.pem does not belong to the first certificate of chain.pem (the server's own certificate must come first, and be issued for this key)
         key = "key.pem"
               ^^^^^^^^^
     "#);
@@ -118,34 +129,34 @@ fn the_own_certificate_comes_first() {
 fn files_must_be_pem() {
     let pair = pair();
     assert_snapshot!(with("nonsense", "nonsense").told(), @r#"
-    batond.toml:2:9: certificate.example.chain: holds no certificate (it is not PEM)
+    batond.toml:2:9: certificate.example.chain: chain.pem holds no certificate: it is not PEM (write the path of a PEM file)
         chain = "chain.pem"
                 ^^^^^^^^^^^
-    batond.toml:3:7: certificate.example.key: holds no private key (it is not PEM)
+    batond.toml:3:7: certificate.example.key: key.pem holds no private key: it is not PEM (write the path of a PEM file)
         key = "key.pem"
               ^^^^^^^^^
     "#);
     assert_snapshot!(with("", "").told(), @r#"
-    batond.toml:2:9: certificate.example.chain: holds no certificate (it is empty)
+    batond.toml:2:9: certificate.example.chain: chain.pem holds no certificate: it is empty (let it be written again, or write the path of another file)
         chain = "chain.pem"
                 ^^^^^^^^^^^
-    batond.toml:3:7: certificate.example.key: holds no private key (it is empty)
+    batond.toml:3:7: certificate.example.key: key.pem holds no private key: it is empty (let it be written again, or write the path of another file)
         key = "key.pem"
               ^^^^^^^^^
     "#);
     assert_snapshot!(with(pair.cert.der(), pair.signing_key.serialize_der()).told(), @r#"
-    batond.toml:2:9: certificate.example.chain: holds no certificate (it looks like DER: convert it with `openssl x509 -inform der`)
+    batond.toml:2:9: certificate.example.chain: chain.pem holds no certificate: it looks like DER (convert it with `openssl x509 -inform der`)
         chain = "chain.pem"
                 ^^^^^^^^^^^
-    batond.toml:3:7: certificate.example.key: holds no private key (it looks like DER: convert it with `openssl pkey -inform der`)
+    batond.toml:3:7: certificate.example.key: key.pem holds no private key: it looks like DER (convert it with `openssl pkey -inform der`)
         key = "key.pem"
               ^^^^^^^^^
     "#);
     assert_snapshot!(with(pair.signing_key.public_key_pem(), pair.signing_key.public_key_pem()).told(), @r#"
-    batond.toml:2:9: certificate.example.chain: holds no certificate (it holds PEM blocks of other kinds)
+    batond.toml:2:9: certificate.example.chain: chain.pem holds no certificate: it holds PEM blocks of other kinds (write the path of a PEM file)
         chain = "chain.pem"
                 ^^^^^^^^^^^
-    batond.toml:3:7: certificate.example.key: holds no private key (it holds PEM blocks of other kinds)
+    batond.toml:3:7: certificate.example.key: key.pem holds no private key: it holds PEM blocks of other kinds (write the path of a PEM file)
         key = "key.pem"
               ^^^^^^^^^
     "#);
@@ -155,10 +166,10 @@ fn files_must_be_pem() {
 fn chain_and_key_may_not_be_swapped() {
     let pair = pair();
     assert_snapshot!(with(pair.signing_key.serialize_pem(), pair.cert.pem()).told(), @r#"
-    batond.toml:2:9: certificate.example.chain: holds no certificate (it holds a private key: are `chain` and `key` swapped?)
+    batond.toml:2:9: certificate.example.chain: chain.pem holds no certificate: it holds a private key (are `chain` and `key` swapped?)
         chain = "chain.pem"
                 ^^^^^^^^^^^
-    batond.toml:3:7: certificate.example.key: holds no private key (it holds certificates: are `chain` and `key` swapped?)
+    batond.toml:3:7: certificate.example.key: key.pem holds no private key: it holds certificates (are `chain` and `key` swapped?)
         key = "key.pem"
               ^^^^^^^^^
     "#);
@@ -169,13 +180,13 @@ fn an_encrypted_key_is_of_no_use() {
     let pkcs8 =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIH0\n-----END ENCRYPTED PRIVATE KEY-----\n";
     assert_snapshot!(with(pair().cert.pem(), pkcs8).told(), @r#"
-    batond.toml:3:7: certificate.example.key: is encrypted, and nobody is there to type its passphrase when batond starts (write it in clear with `openssl pkey -in FILE -out KEY`, readable by batond alone)
+    batond.toml:3:7: certificate.example.key: key.pem is encrypted, and nobody is there to type its passphrase when batond starts (write it in clear with `openssl pkey -in FILE -out KEY`, readable by batond alone)
         key = "key.pem"
               ^^^^^^^^^
     "#);
     let traditional = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIH0\n-----END RSA PRIVATE KEY-----\n";
     assert_snapshot!(with(pair().cert.pem(), traditional).told(), @r#"
-    batond.toml:3:7: certificate.example.key: is encrypted, and nobody is there to type its passphrase when batond starts (write it in clear with `openssl pkey -in FILE -out KEY`, readable by batond alone)
+    batond.toml:3:7: certificate.example.key: key.pem is encrypted, and nobody is there to type its passphrase when batond starts (write it in clear with `openssl pkey -in FILE -out KEY`, readable by batond alone)
         key = "key.pem"
               ^^^^^^^^^
     "#);
@@ -187,10 +198,10 @@ fn a_file_that_is_cut_off_is_noticed() {
     let chain = pair.cert.pem() + "-----BEGIN CERTIFICATE-----\nMIIB\n";
     let key = pair.signing_key.serialize_pem();
     assert_snapshot!(with(chain, key.replace("-----END", "----- END")).told(), @r#"
-    batond.toml:2:9: certificate.example.chain: ends within a block (is it cut off?)
+    batond.toml:2:9: certificate.example.chain: chain.pem ends within a block: it is cut off (let the program that wrote it write it again)
         chain = "chain.pem"
                 ^^^^^^^^^^^
-    batond.toml:3:7: certificate.example.key: ends within a block (is it cut off?)
+    batond.toml:3:7: certificate.example.key: key.pem ends within a block: it is cut off (let the program that wrote it write it again)
         key = "key.pem"
               ^^^^^^^^^
     "#);
@@ -205,10 +216,10 @@ fn broken_blocks_are_noticed_and_not_shown() {
     .told();
     assert!(!told.contains("c2VjcmV0"), "{told}");
     assert_snapshot!(told, @r#"
-    batond.toml:2:9: certificate.example.chain: has a block that is not base64
+    batond.toml:2:9: certificate.example.chain: chain.pem has a block that is not base64 (let the program that wrote it write it again)
         chain = "chain.pem"
                 ^^^^^^^^^^^
-    batond.toml:3:7: certificate.example.key: has a broken BEGIN line
+    batond.toml:3:7: certificate.example.key: key.pem has a broken BEGIN line (let the program that wrote it write it again)
         key = "key.pem"
               ^^^^^^^^^
     "#);
@@ -219,13 +230,13 @@ fn blocks_must_hold_what_they_say() {
     let pair = pair();
     let nothing = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert_snapshot!(with(nothing, pair.signing_key.serialize_pem()).told(), @r#"
-    batond.toml:2:9: certificate.example.chain: begins with a certificate that cannot be used: BadEncoding
+    batond.toml:2:9: certificate.example.chain: chain.pem begins with a certificate that cannot be used: BadEncoding (have it issued again)
         chain = "chain.pem"
                 ^^^^^^^^^^^
     "#);
     let nothing = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     assert_snapshot!(with(pair.cert.pem(), nothing).told(), @r#"
-    batond.toml:3:7: certificate.example.key: holds a key that cannot be used: unexpected error: failed to parse private key as RSA, ECDSA, or EdDSA (RSA from 2048 bits, ECDSA on P-256, P-384 or P-521, and Ed25519 can be)
+    batond.toml:3:7: certificate.example.key: key.pem holds a key that cannot be used: unexpected error: failed to parse private key as RSA, ECDSA, or EdDSA (RSA from 2048 bits, ECDSA on P-256, P-384 or P-521, and Ed25519 can be)
         key = "key.pem"
               ^^^^^^^^^
     "#);
@@ -236,7 +247,7 @@ fn there_is_one_key() {
     let pair = pair();
     let key = pair.signing_key.serialize_pem();
     assert_snapshot!(with(pair.cert.pem(), key.clone() + &key).told(), @r#"
-    batond.toml:3:7: certificate.example.key: holds more than one private key (leave the one that is meant)
+    batond.toml:3:7: certificate.example.key: key.pem holds more than one private key (leave the one that is meant)
         key = "key.pem"
               ^^^^^^^^^
     "#);
@@ -247,7 +258,7 @@ fn a_byte_order_mark_would_hide_a_block() {
     let pair = pair();
     let chain = format!("\u{feff}{}", pair.cert.pem());
     assert_snapshot!(with(chain, pair.signing_key.serialize_pem()).told(), @r#"
-    batond.toml:2:9: certificate.example.chain: begins with a byte order mark, which hides the first block (save it without one)
+    batond.toml:2:9: certificate.example.chain: chain.pem begins with a byte order mark, which hides the first block (save it without one)
         chain = "chain.pem"
                 ^^^^^^^^^^^
     "#);
@@ -256,7 +267,7 @@ fn a_byte_order_mark_would_hide_a_block() {
 #[test]
 fn a_file_without_end_is_not_read_to_the_end() {
     assert_snapshot!(with(pair().cert.pem(), "x".repeat((1 << 20) + 1)).told(), @r#"
-    batond.toml:3:7: certificate.example.key: is larger than 1 MiB, so it is not a PEM file for this
+    batond.toml:3:7: certificate.example.key: key.pem is larger than 1 MiB, so it is not a PEM file for this (write the path of the right file)
         key = "key.pem"
               ^^^^^^^^^
     "#);

@@ -129,6 +129,21 @@ fn hand_over_is_one_datagram() {
     assert_eq!(manager.hear(), expected);
 }
 
+#[test]
+fn after_a_hand_over_only_the_other_process_speaks() {
+    let manager = Manager::new();
+    let notifier = manager.notifier();
+    notifier.status("1 client");
+    assert_eq!(manager.hear(), "STATUS=1 client\n");
+    notifier.hand_over(4711, None).unwrap();
+    assert_eq!(manager.hear(), "MAINPID=4711\nREADY=1\nWATCHDOG=1\n");
+    notifier.status("no client");
+    notifier.extend_timeout(Duration::from_secs(10));
+    notifier.watchdog();
+    notifier.stopping("done");
+    manager.hears_nothing_more();
+}
+
 fn pidfd(pid: Pid) -> rustix::fd::OwnedFd {
     pidfd_open(pid, PidfdFlags::empty()).unwrap()
 }

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 use batond::config::Address;
-use batond::edge::listener::{Listener, Origin, PassedSocket, open_all};
-use rustix::net::sockopt::socket_cookie;
+use batond::edge::listener::{Listener, ListeningSocket, Origin, PassedSocket, open_all};
+use rustix::net::sockopt::{self, socket_cookie};
 
 use crate::{Folder, address_of, tcp, tcp_fd, unix};
 
@@ -137,7 +137,7 @@ fn a_socket_unit_decides_on_the_address_and_on_how_many() {
         .collect();
     assert_eq!(adopted, cookies);
     assert_eq!(opened.unclaimed.len(), 1);
-    assert_eq!(opened.unclaimed[0].0, "other");
+    assert_eq!(opened.unclaimed[0].name, "other");
 }
 
 #[test]
@@ -239,13 +239,59 @@ fn a_socket_passed_under_another_name_is_the_remedy_for_its_address() {
 
     let (fd, address) = tcp_fd("127.0.0.1:0");
     let config = [tcp("wss", &format!("0.0.0.0:{}", address.port()))];
-    let error = open_all(&config, vec![], vec![passed("wss", fd, false)])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains(&format!("the running batond listens on {address} as")),
-        "{error}"
-    );
+    let [unit, own] = [true, false];
+    let copy = fd.try_clone().unwrap();
+    let named = vec![passed("other", copy, unit)];
+    let error = open_all(&config, vec![], named).unwrap_err().to_string();
+    assert!(error.contains("set FileDescriptorName=wss"), "{error}");
+    // One that has to stay.
+    let stays = tcp("stays", &address.to_string());
+    let both = [config[0].clone(), stays];
+    let named = vec![passed("stays", fd, own)];
+    let error = open_all(&both, vec![], named).unwrap_err().to_string();
+    let remedy = format!("batond has {address} as listener.stays: take that listener out");
+    assert!(error.contains(&remedy), "{error}");
+}
+
+#[test]
+fn an_address_takes_the_place_of_one_that_it_overlaps_with() {
+    for (old, new) in [
+        ("127.0.0.1", "0.0.0.0"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("0.0.0.0", "[::]"),
+    ] {
+        let (fd, address) = tcp_fd(&format!("{old}:0"));
+        let config = [tcp("wss", &format!("{new}:{}", address.port()))];
+        let opened = open_all(&config, vec![], vec![passed("wss", fd, false)]).unwrap();
+        assert_eq!(opened.listeners[0].origin(), Origin::Bound);
+        // Nobody else may listen there, not even one who would share the port.
+        let another = Listener::bind(&config[0]).unwrap_err().to_string();
+        assert!(another.contains("address in use"), "{another}");
+        for socket in [
+            opened.listeners[0].as_fd(),
+            opened.unclaimed[0].socket.as_fd(),
+        ] {
+            assert_eq!(sockopt::socket_reuseport(socket), Ok(false));
+        }
+
+        let first = TcpStream::connect(("127.0.0.1", address.port())).unwrap();
+        let PassedSocket { name, socket, .. } = opened.unclaimed.into_iter().next().unwrap();
+        let mut retired = Listener::adopt(name, socket, Origin::Handoff).unwrap();
+        retired.let_nobody_in().unwrap();
+        let second = TcpStream::connect(("127.0.0.1", address.port())).unwrap();
+        let ListeningSocket::Tcp(new) = opened.listeners[0].socket() else {
+            panic!("no TCP socket");
+        };
+        let ListeningSocket::Tcp(old) = retired.socket() else {
+            panic!("no TCP socket");
+        };
+        let from = |listener: &TcpListener, client: &TcpStream| {
+            let port = client.local_addr().unwrap().port();
+            listener.accept().is_ok_and(|(_, peer)| peer.port() == port)
+        };
+        assert!(from(old, &first) || from(new, &first));
+        assert!(from(new, &second));
+    }
 }
 
 /// Where IPv6 is off, `[::]` has become `0.0.0.0`, which must not look like another address.

@@ -30,7 +30,10 @@ fn a_backend_that_is_down_is_a_503_with_a_reason_and_a_time_to_come_back() {
         Backend::tcp(),
         Backend::unix(&directory.path().join("app.sock")),
     ] {
-        let mut world = Plan::new().backend(backend).start();
+        let mut world = Plan::new()
+            .backend(backend)
+            .restart("hold = \"0s\"")
+            .start();
         world.backend = Backend::tcp();
         for ask in [upgrade("/", HOST, ""), PLAIN.to_owned()] {
             for mut client in [world.client(), world.secure_client()] {

@@ -1,10 +1,13 @@
 //! Listeners come and go, and nobody else notices.
 
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::thread;
 
 use batond::demo::backend::Backend;
 
 use crate::client::Client;
+use crate::support::PATIENCE;
 use crate::world::{World, address, service};
 
 #[test]
@@ -71,6 +74,31 @@ fn a_listener_that_is_only_renamed_keeps_its_socket_and_its_clients() {
     }
     Client::open(one).echo("new");
     Client::open(two).echo("new");
+}
+
+#[test]
+fn who_waits_in_the_queue_of_a_removed_listener_is_served_and_sent_away() {
+    let (stays, goes) = (address(), address());
+    let backend = Backend::start().unwrap();
+    let listener = |name, address| format!("[listener.{name}]\naddress = \"{address}\"\n");
+    let rest = format!("{}handshakes = 1\n", service(&backend));
+    let one = format!("workers = 1\n{}", listener("stays", stays));
+    let two = format!("{one}{}{rest}", listener("goes", goes));
+    let world = World::start(&two, backend);
+    // One says nothing for each loop, and one for the limit: nobody else is let in.
+    let silent = [(); 3].map(|()| TcpStream::connect(goes).unwrap());
+    world.batond.wait_for_log("newcomers wait", 1);
+    let waiting = TcpStream::connect(goes).unwrap();
+    waiting.set_read_timeout(Some(PATIENCE)).unwrap();
+    thread::scope(|scope| {
+        let served = scope.spawn(|| Client::upgrade(waiting, "ws://localhost/").unwrap());
+        world.configure(&format!("{one}{rest}"));
+        world.reload();
+        assert_eq!(served.join().unwrap().farewell().0, 1001);
+    });
+    assert!(!world.listens(goes));
+    drop(silent);
+    Client::open(stays).echo("after");
 }
 
 #[test]

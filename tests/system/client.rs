@@ -10,10 +10,10 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
 use crate::machine::Machine;
 
 /// The port of the shipped batond.socket; without certificates batond speaks plain `ws://` there.
-const PORT: u16 = 443;
+pub(crate) const PORT: u16 = 443;
 
 /// How long any answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An established WebSocket.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Client(WebSocket<Uninterrupted>);
 /// A stream whose reading goes on after a stop and continuation of the process, which ends a call
 /// on a socket with a deadline (signal(7)).
 #[derive(Debug)]
-struct Uninterrupted(TcpStream);
+pub(crate) struct Uninterrupted(pub(crate) TcpStream);
 
 impl Read for Uninterrupted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -101,7 +101,13 @@ impl Client {
     /// Sends a message and expects it back.
     pub(crate) fn echo(&mut self, text: &str) {
         self.0.send(Message::text(text)).expect("send a message");
-        let reply = self.0.read().expect("read the echo");
+        let reply = loop {
+            match self.0.read().expect("read the echo") {
+                // The application's sign of life, which tungstenite answers.
+                Message::Ping(_) => {}
+                reply => break reply,
+            }
+        };
         assert_eq!(reply, Message::text(text));
     }
 

@@ -7,6 +7,9 @@ use crate::machine::Machine;
 /// The unit files.
 pub(crate) const UNITS: [&str; 3] = ["batond.service", "batond.socket", "batond-ws.socket"];
 
+/// Where the configuration is.
+pub(crate) const CONFIGURATION_FILE: &str = "/etc/batond/batond.toml";
+
 const CONFIGURATION: &str = r#"
 [listener.wss]
 address = "[::]:443"
@@ -77,8 +80,5 @@ pub(crate) fn serve_with(machine: &Machine, added: &str) {
 
 /// Writes the configuration with something added to it.
 pub(crate) fn configure_with(machine: &Machine, added: &str) {
-    machine.put(
-        "/etc/batond/batond.toml",
-        &format!("{CONFIGURATION}{added}"),
-    );
+    machine.put(CONFIGURATION_FILE, &format!("{CONFIGURATION}{added}"));
 }

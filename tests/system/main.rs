@@ -25,14 +25,31 @@ macro_rules! on_each_release {
     };
 }
 
+#[path = "../crowd/mod.rs"]
+mod crowd;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod channel;
 mod client;
 mod installation;
+mod journal;
 mod machine;
+mod newcomers;
+mod steps;
+mod tracer;
+mod turnstile;
 
+mod backend;
 mod boot;
+mod crash;
+mod death;
+mod drain;
 mod farewell;
 mod handoff;
 mod reload;
 mod sockets;
 mod store;
+mod successors;
+mod under_load;
 mod units;

@@ -17,10 +17,22 @@ pub enum Error {
     HandoffFailed(String),
     /// Something else is under way.
     Busy(String),
+    /// The clients' return would fail: nobody was told.
+    Interlock(String),
+    /// The first clients that were told did not come back: the others were not told.
+    CanaryLost(String),
+    /// The unit was not restarted, or did not get healthy.
+    BackendNotBack(String),
+    /// Somebody cancelled it, or the host goes down.
+    Canceled(String),
     /// The caller may not ask for this.
     NotAuthorized(String),
+    /// There is nothing of this name or number.
+    NotFound(String),
     /// An option that this version does not know.
     UnknownOption(String),
+    /// A value that makes no sense here.
+    InvalidValue(String),
 }
 
 impl From<Refusal> for Error {
@@ -29,6 +41,11 @@ impl From<Refusal> for Error {
             Refusal::ConfigurationRefused(reason) => Self::ConfigurationRefused(reason),
             Refusal::HandoffFailed(reason) => Self::HandoffFailed(reason),
             Refusal::Busy(reason) => Self::Busy(reason),
+            Refusal::NotFound(reason) => Self::NotFound(reason),
+            Refusal::Interlock(reason) => Self::Interlock(reason),
+            Refusal::CanaryLost(reason) => Self::CanaryLost(reason),
+            Refusal::BackendNotBack(reason) => Self::BackendNotBack(reason),
+            Refusal::Canceled(reason) => Self::Canceled(reason),
         }
     }
 }

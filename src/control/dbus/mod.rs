@@ -6,20 +6,27 @@
 
 mod access;
 mod error;
+mod log_control;
 mod manager;
+mod object;
+mod parts;
+mod path;
+mod polkit;
+mod stand;
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use zbus::fdo::RequestNameFlags;
 use zbus::{Connection, connection};
 
 pub use error::Error;
-use manager::Manager;
+use stand::Stand;
 
 use super::command::Outlet;
+use super::journal::Log;
 
 /// The well-known name.
 pub const NAME: &str = "org.batond.Baton1";
@@ -70,12 +77,13 @@ pub struct Bus {
 impl Bus {
     /// Connects to the bus at an address (none: the system bus) and asks for the name, now and
     /// whenever the connection is lost. To be called within a tokio runtime.
-    pub fn join(address: Option<String>, outlet: Outlet) -> Self {
+    pub fn join(address: Option<String>, outlet: Outlet, log: Log) -> Self {
         let (wish, wished) = watch::channel(Wish::HaveName);
         let (standing, stands) = watch::channel(Standing::Trying);
         let attendant = Attendant {
             address,
             outlet,
+            log,
             wish: wished,
             standing,
             complained: false,
@@ -112,6 +120,7 @@ impl Bus {
 struct Attendant {
     address: Option<String>,
     outlet: Outlet,
+    log: Log,
     wish: watch::Receiver<Wish>,
     standing: watch::Sender<Standing>,
     complained: bool,
@@ -122,14 +131,14 @@ impl Attendant {
         let mut pause = PAUSE;
         while !self.is_over() {
             match timeout(CONNECT_TIMEOUT, self.connect()).await {
-                Ok(Ok(connection)) => {
+                Ok(Ok(stand)) => {
                     self.note_tried();
                     if self.complained {
                         tracing::info!("on the bus again as {NAME}");
                         self.complained = false;
                     }
                     pause = PAUSE;
-                    self.attend(connection).await;
+                    self.attend(stand).await;
                     if self.is_over() {
                         return;
                     }
@@ -139,11 +148,19 @@ impl Attendant {
                 Err(_) => self.complain("no answer"),
             }
             self.note_tried();
-            tokio::select! {
-                () = sleep(pause) => {}
-                _ = self.wish.wait_for(|wish| *wish == Wish::End) => {}
-            }
+            // Ends early when no other attempt is wanted.
+            let _ = timeout(pause, self.nameless()).await;
             pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Until the end is wished for. Without a connection there is no name to let go, so nobody
+    /// has to wait for that.
+    async fn nameless(&mut self) {
+        let wish = self.wish.wait_for(|wish| *wish != Wish::HaveName).await;
+        if wish.is_ok_and(|wish| *wish == Wish::LetNameGo) {
+            self.standing.send_replace(Standing::NameLetGo);
+            let _ = self.wish.wait_for(|wish| *wish == Wish::End).await;
         }
     }
 
@@ -151,52 +168,49 @@ impl Attendant {
         *self.wish.borrow() == Wish::End || self.wish.has_changed().is_err()
     }
 
-    async fn connect(&self) -> zbus::Result<Connection> {
+    async fn connect(&self) -> zbus::Result<Stand> {
         let builder = match &self.address {
             Some(address) => connection::Builder::address(address.as_str()),
             None => connection::Builder::system(),
         };
-        let manager = Manager::new(self.outlet.clone());
-        let connection = builder.serve_at(PATH, manager).build().await?;
+        let connection = builder.build().await?;
+        let stand = Stand::build(connection, &self.outlet, self.log.clone()).await?;
         if *self.wish.borrow() == Wish::HaveName {
-            connection
+            stand
+                .bus()
                 .request_name_with_flags(NAME, RequestNameFlags::empty())
                 .await?;
         }
-        Ok(connection)
+        Ok(stand)
     }
 
     /// Until the connection is lost or not wanted any more.
-    async fn attend(&mut self, connection: Connection) {
-        self.outlet.snapshot.mark_changed();
-        let mut shown = *self.outlet.snapshot.borrow();
+    async fn attend(&mut self, mut stand: Stand) {
+        let connection = stand.bus().clone();
         loop {
+            // First what there is to see: who waits for the end of a job gets it, also from a
+            // process that has nothing left to do.
+            let now = self.outlet.view.borrow_and_update().clone();
+            if let Err(error) = stand.show(now).await {
+                tracing::debug!("cannot signal a change: {error}");
+            }
             let wish = *self.wish.borrow_and_update();
             match wish {
                 Wish::HaveName => {}
                 Wish::LetNameGo => self.let_name_go(&connection).await,
-                Wish::End => {
-                    let _ = timeout(LAST_WORDS, connection.graceful_shutdown()).await;
-                    return;
-                }
+                Wish::End => break,
             }
             tokio::select! {
                 () = connection.closed() => return,
                 changed = self.wish.changed() => if changed.is_err() { return },
-                changed = self.outlet.snapshot.changed() => {
-                    if changed.is_err() {
-                        // The control loop has ended; what it wishes is still to come.
-                        let _ = self.wish.changed().await;
-                        continue;
-                    }
-                    let now = *self.outlet.snapshot.borrow_and_update();
-                    if let Err(error) = manager::show(&connection, &shown, &now).await {
-                        tracing::debug!("cannot signal a change of a property: {error}");
-                    }
-                    shown = now;
+                changed = self.outlet.view.changed() => if changed.is_err() {
+                    // The control loop has ended; what it wishes is still to come.
+                    let _ = self.wish.changed().await;
                 }
             }
         }
+        drop(stand);
+        let _ = timeout(LAST_WORDS, connection.graceful_shutdown()).await;
     }
 
     async fn let_name_go(&self, connection: &Connection) {
@@ -228,5 +242,26 @@ impl Attendant {
                  when the bus is there and its policy, org.batond.Baton1.conf, is installed)"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::command::channel;
+    use crate::control::journal;
+    use crate::control::view::View;
+    use crate::restart::lifecycle::Phase;
+
+    #[tokio::test]
+    async fn where_there_is_no_bus_nobody_waits_for_the_name_to_be_let_go() {
+        let (_inbox, outlet) = channel(View::new(Phase::Serving));
+        // No other test of this program may set up the log: it can be done once.
+        let log = journal::init(None).expect("the log is not set up yet");
+        let mut bus = Bus::join(Some("unix:path=/nonexistent/bus".to_owned()), outlet, log);
+        bus.tried(Duration::MAX).await;
+        let gone = timeout(Duration::from_secs(60), bus.let_name_go(Duration::MAX)).await;
+        assert!(gone.is_ok(), "waits for a name that it does not have");
+        bus.leave().await;
     }
 }

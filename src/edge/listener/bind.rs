@@ -3,11 +3,12 @@
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::io::Errno;
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::file::{self, SocketFile};
 use super::{
@@ -15,9 +16,43 @@ use super::{
 };
 use crate::config::{Address, ListenerConfig};
 
+/// Whether sockets of the same user may have addresses that overlap (`SO_REUSEPORT`, socket(7)).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    No,
+    Yes,
+}
+
 pub(super) fn bind(config: &ListenerConfig) -> Result<Listener, ListenError> {
+    bind_with(config, Sharing::No)
+}
+
+/// Binds an address that overlaps with those of sockets that are about to be closed, so that the
+/// port is never without a listener. Each connection goes to the one whose address fits better,
+/// and waits in that one's queue: the caller empties the queues of those that it closes.
+pub(super) fn bind_beside(
+    config: &ListenerConfig,
+    others: &[&OwnedFd],
+) -> Result<Listener, ListenError> {
+    let share = |sharing| {
+        for other in others {
+            // An error shows when binding fails.
+            let _ = SockRef::from(*other).set_reuse_port(sharing == Sharing::Yes);
+        }
+    };
+    share(Sharing::Yes);
+    let bound = bind_with(config, Sharing::Yes);
+    // For this once: nobody else is to share the port.
+    share(Sharing::No);
+    if let Ok(listener) = &bound {
+        let _ = SockRef::from(listener).set_reuse_port(false);
+    }
+    bound
+}
+
+fn bind_with(config: &ListenerConfig, sharing: Sharing) -> Result<Listener, ListenError> {
     let bound = match &config.address {
-        Address::Tcp(address) => tcp(*address),
+        Address::Tcp(address) => tcp(*address, sharing),
         Address::Unix(path) => unix(path),
     };
     let (socket, address, file) = bound.map_err(|cause| ListenError {
@@ -35,8 +70,8 @@ pub(super) fn bind(config: &ListenerConfig) -> Result<Listener, ListenError> {
 
 type Bound = (ListeningSocket, Address, Option<SocketFile>);
 
-fn tcp(wanted: SocketAddr) -> Result<Bound, ListenFailure> {
-    let socket = match listen_tcp(wanted) {
+fn tcp(wanted: SocketAddr, sharing: Sharing) -> Result<Bound, ListenFailure> {
+    let socket = match listen_tcp(wanted, sharing) {
         Err(error)
             if is_without_ipv6(&error) && wanted.is_ipv6() && wanted.ip().is_unspecified() =>
         {
@@ -46,7 +81,7 @@ fn tcp(wanted: SocketAddr) -> Result<Bound, ListenFailure> {
                  RestrictAddressFamilies= leaves out AF_INET6): listening on {instead} instead of \
                  {wanted}"
             );
-            listen_tcp(instead)
+            listen_tcp(instead, sharing)
         }
         outcome => outcome,
     }
@@ -58,7 +93,7 @@ fn tcp(wanted: SocketAddr) -> Result<Bound, ListenFailure> {
     Ok((ListeningSocket::Tcp(socket), Address::Tcp(address), None))
 }
 
-fn listen_tcp(address: SocketAddr) -> io::Result<Socket> {
+fn listen_tcp(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking(),
@@ -69,6 +104,9 @@ fn listen_tcp(address: SocketAddr) -> io::Result<Socket> {
     if address.is_ipv6() && address.ip().is_unspecified() {
         // Dual stack whatever net.ipv6.bindv6only says.
         socket.set_only_v6(false)?;
+    }
+    if sharing == Sharing::Yes {
+        socket.set_reuse_port(true)?;
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -113,8 +151,8 @@ fn is_without_ipv6(error: &io::Error) -> bool {
 
 /// Whether this host cannot have IPv6 sockets on the unspecified address.
 pub(super) fn ipv6_is_off() -> bool {
-    listen_tcp(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0)))
-        .is_err_and(|error| is_without_ipv6(&error))
+    let any = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0));
+    listen_tcp(any, Sharing::No).is_err_and(|error| is_without_ipv6(&error))
 }
 
 fn failed(address: &Address, error: io::Error) -> ListenFailure {

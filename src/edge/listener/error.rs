@@ -47,6 +47,14 @@ pub enum ListenFailure {
     Adopt(io::Error),
 }
 
+impl ListenError {
+    /// Somebody has the address already, or one that overlaps with it.
+    pub(super) fn is_address_in_use(&self) -> bool {
+        matches!(&self.cause, ListenFailure::Bind { error, .. }
+            if error.kind() == io::ErrorKind::AddrInUse)
+    }
+}
+
 impl ListenFailure {
     /// Looking at a passed descriptor failed.
     pub(super) fn adopting(error: rustix::io::Errno) -> Self {

@@ -1,8 +1,9 @@
 //! Listening sockets: passed to this process by systemd or by a predecessor, else bound here.
 //!
 //! A listening socket outlives the processes that accept on it: all of them share one open file
-//! description, and its accept queue with it. `SO_REUSEPORT` is never used, because each of its
-//! sockets has a queue of its own, and what waits there is reset when the socket is closed.
+//! description, and its accept queue with it. `SO_REUSEPORT` is not the way there, because each of
+//! its sockets has a queue of its own, and what waits there is reset when the socket is closed. It
+//! is used for one moment only, when an address takes the place of one that it overlaps with.
 //!
 //! Who removes the file of a Unix socket: systemd removes its own. A file that batond bound is
 //! removed by the [`Listener`] whose duty it is, when that is dropped. The duty begins with
@@ -17,12 +18,14 @@ mod open;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
+use socket2::SockRef;
 
 use crate::config::{Address, ListenerConfig};
 
@@ -160,6 +163,32 @@ impl Listener {
             name: &self.name,
             socket: self.as_fd(),
             from_unit: self.origin == Origin::Systemd,
+        }
+    }
+
+    /// Lets nobody in any more, while those who are in the queue can still be accepted: otherwise
+    /// somebody would come between the last of them and the closing, and be reset. Over TCP,
+    /// whoever connects from now on is refused, or meets another socket of the port. A socket
+    /// that a socket unit has stays as it is.
+    ///
+    /// There is no way back without privileges.
+    ///
+    /// # Errors
+    /// What the kernel says to `SO_BINDTOIFINDEX`, Linux 5.0 and newer.
+    pub fn let_nobody_in(&mut self) -> io::Result<()> {
+        /// No interface has it, so nothing comes in through it. Unlike a packet filter, this takes
+        /// no privilege.
+        const NOWHERE: Option<NonZeroU32> = NonZeroU32::new(i32::MAX.cast_unsigned());
+        match (&self.socket, self.origin) {
+            (_, Origin::Systemd) => Ok(()),
+            // The option is one of the socket, whatever its family.
+            (ListeningSocket::Tcp(socket), _) => {
+                SockRef::from(socket).bind_device_by_index_v4(NOWHERE)
+            }
+            (ListeningSocket::Unix(_), _) => {
+                self.file.take().into_iter().for_each(SocketFile::remove);
+                Ok(())
+            }
         }
     }
 

@@ -1,11 +1,12 @@
 //! All listeners of a configuration at once, or none.
 
 use std::collections::HashSet;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::sockopt;
 
-use super::{ListenError, ListenFailure, Listener, Origin, bind, bound_address};
+use super::{ListenError, ListenFailure, Listener, OfferedSocket, Origin, bind, bound_address};
 use crate::config::{Address, ListenerConfig};
 
 /// A listening socket as a predecessor passed it on.
@@ -19,21 +20,44 @@ pub struct PassedSocket {
     pub from_unit: bool,
 }
 
+impl PassedSocket {
+    /// What a successor gets of it.
+    pub fn offer(&self) -> OfferedSocket<'_> {
+        OfferedSocket {
+            name: &self.name,
+            socket: self.socket.as_fd(),
+            from_unit: self.from_unit,
+        }
+    }
+
+    /// A second descriptor of the same socket.
+    ///
+    /// # Errors
+    /// The limit on open descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            name: self.name.clone(),
+            socket: self.socket.try_clone()?,
+            from_unit: self.from_unit,
+        })
+    }
+}
+
 /// What [`open_all`] made of a configuration and of what was passed in.
 #[derive(Debug)]
 pub struct Opened {
     /// In the order of the configuration. Several sockets that a socket unit passed under one
     /// name are all here.
     pub listeners: Vec<Listener>,
-    /// What was passed in and has no place in the configuration, with its name. Dropping it
-    /// closes it.
-    pub unclaimed: Vec<(String, OwnedFd)>,
+    /// What was passed in and has no place in the configuration. Dropping it closes it.
+    pub unclaimed: Vec<PassedSocket>,
 }
 
 /// Opens every listener of the configuration: a socket that systemd passed under its name is
 /// taken whatever its address, since the socket unit decides; else one that a predecessor had
 /// bound, if its address is still the configured one (port 0 stands for any port), or one of
-/// another name that has the configured address; else the address is bound. A socket that was passed in twice is taken once.
+/// another name that has the configured address; else the address is bound, if need be beside one
+/// that overlaps and has no place any more. A socket that was passed in twice is taken once.
 ///
 /// # Errors
 /// The first listener that cannot be had. Nothing that this call bound stays bound then, and
@@ -63,13 +87,24 @@ pub fn open_all(
             listeners.push(waiting.remove(renamed).adopt(wanted)?);
         }
         if listeners.len() == before {
-            listeners
-                .push(Listener::bind(wanted).map_err(|error| explain(error, wanted, &waiting))?);
+            let bound = Listener::bind(wanted).or_else(|error| {
+                let left = |one: &&Candidate| one.makes_room(wanted, config);
+                let others: Vec<_> = waiting.iter().filter(left).map(|one| &one.fd).collect();
+                if others.is_empty() || !error.is_address_in_use() {
+                    return Err(error);
+                }
+                bind::bind_beside(wanted, &others)
+            });
+            listeners.push(bound.map_err(|error| explain(error, wanted, &waiting))?);
         }
     }
     let unclaimed = waiting
         .into_iter()
-        .map(|candidate| (candidate.name, candidate.fd))
+        .map(|candidate| PassedSocket {
+            name: candidate.name,
+            socket: candidate.fd,
+            from_unit: candidate.origin == Origin::Systemd,
+        })
         .collect();
     Ok(Opened {
         listeners,
@@ -150,6 +185,19 @@ impl Candidate {
             && self.is_reachable()
     }
 
+    /// Whether it has the port of a wanted address, and may be closed for it: batond bound it
+    /// itself, and no listener is configured to have its address.
+    fn makes_room(&self, wanted: &ListenerConfig, config: &[ListenerConfig]) -> bool {
+        let (Some(address @ Address::Tcp(own)), Address::Tcp(new)) =
+            (&self.address, &wanted.address)
+        else {
+            return false;
+        };
+        self.origin != Origin::Systemd
+            && own.port() == new.port()
+            && !config.iter().any(|one| is_same(address, &one.address))
+    }
+
     fn adopt(self, wanted: &ListenerConfig) -> Result<Listener, ListenError> {
         Listener::adopt(wanted.name.clone(), self.fd, self.origin)
     }
@@ -183,17 +231,12 @@ fn is_same(bound: &Address, wanted: &Address) -> bool {
 /// When an address is in use, the one who uses it may be a socket that was passed in under
 /// another name, or with an address that overlaps: then that is what the operator must know.
 fn explain(mut error: ListenError, wanted: &ListenerConfig, waiting: &[Candidate]) -> ListenError {
-    let ListenFailure::Bind {
-        error: cause,
-        remedy,
-        ..
-    } = &mut error.cause
-    else {
-        return error;
-    };
-    if cause.kind() != std::io::ErrorKind::AddrInUse {
+    if !error.is_address_in_use() {
         return error;
     }
+    let ListenFailure::Bind { remedy, .. } = &mut error.cause else {
+        return error;
+    };
     let other = waiting
         .iter()
         .find(|candidate| match (&candidate.address, &wanted.address) {
@@ -214,8 +257,8 @@ fn explain(mut error: ListenError, wanted: &ListenerConfig, waiting: &[Candidate
                 wanted.name
             ),
             _ => format!(
-                "the running batond listens on {address} as listener.{name}: restart instead of \
-                 upgrading, or change the address in two steps"
+                "batond has {address} as listener.{name}: take that listener out, reload, and put \
+                 it in again with the new address"
             ),
         });
     }

@@ -33,6 +33,8 @@ pub(super) enum Stage {
     Passing,
     /// A Close of ours waits for its place.
     Telling(Box<Telling>),
+    /// The backend is gone, and what that means is being asked.
+    Bereft,
     /// A Close of ours has gone to the client, whose reply is awaited until then.
     Told(Instant),
     /// A Close has been passed on; the other side's is awaited until then.
@@ -46,7 +48,7 @@ impl Relay {
     pub(super) fn obey(&mut self, order: Order) {
         let now = Instant::now();
         match &mut self.stage {
-            Stage::Passing => {
+            Stage::Passing | Stage::Bereft => {
                 self.stage =
                     Stage::Telling(Box::new(Telling::announce(order, self.unanswered, now)));
             }
@@ -102,6 +104,10 @@ impl Relay {
                     self.ending.outcome = Some(Outcome::Clean);
                 }
                 self.finish(Some(CloseCode::GOING_AWAY), records);
+            }
+            Stage::Bereft => {
+                self.answer_for_backend(cx, records);
+                self.finish(None, records);
             }
             _ => {
                 self.left_first();
@@ -166,7 +172,7 @@ impl Relay {
             self.finish(None, records);
         } else {
             self.left_first();
-            self.tell_at_next_frame(CloseCode::PROTOCOL_ERROR, "");
+            self.tell_at_next_frame(CloseFrame::to_client(CloseCode::PROTOCOL_ERROR, ""));
         }
     }
 
@@ -181,7 +187,11 @@ impl Relay {
         self.close_backend(CloseCode::PROTOCOL_ERROR, cx, records);
         if !self.client.close_sent {
             self.left_first();
-            self.tell_at_next_frame(self.entry.lost_code(), "the backend broke the protocol");
+            let code = self.entry.lost_code();
+            self.tell_at_next_frame(CloseFrame::to_client(
+                code,
+                "the backend broke the protocol",
+            ));
         }
     }
 
@@ -205,8 +215,10 @@ impl Relay {
         } else if self.backend.close_sent {
             self.answer_for_backend(cx, &mut scratch.records);
             self.finish(None, &mut scratch.records);
+        } else if let Some(frame) = self.entry.condole() {
+            self.tell_at_next_frame(frame);
         } else {
-            self.tell_at_next_frame(self.entry.lost_code(), "the backend is gone");
+            self.stage = Stage::Bereft;
         }
     }
 
@@ -232,8 +244,7 @@ impl Relay {
     }
 
     /// A Close of ours that does not wait for quiet. It is not an announcement.
-    fn tell_at_next_frame(&mut self, code: CloseCode, reason: &str) {
-        let frame = CloseFrame::to_client(code, reason);
+    fn tell_at_next_frame(&mut self, frame: CloseFrame) {
         let telling = Telling::at_next_frame(frame, self.entry.close_timeout(), Instant::now());
         self.stage = Stage::Telling(Box::new(telling));
     }
@@ -278,6 +289,13 @@ impl Relay {
         match &self.stage {
             Stage::Passing => Settled::Waiting,
             Stage::Telling(_) => self.settle_telling(cx, scratch),
+            Stage::Bereft => match self.entry.take_condolence() {
+                None => Settled::Waiting,
+                Some(frame) => {
+                    self.tell_at_next_frame(*frame);
+                    Settled::Moved
+                }
+            },
             Stage::Told(until) | Stage::Closing(until) => {
                 let until = *until;
                 if !self.is_past(until, cx) {
@@ -315,6 +333,8 @@ impl Relay {
             return Settled::Waiting;
         };
         let place = match telling.boundary(now) {
+            // Nothing more comes that would be worth waiting for.
+            _ if !self.backend.speaks => self.backend.cursor.at_frame_end(),
             Boundary::Quiet => quiet,
             Boundary::Message => {
                 !telling.owes(now, || self.backend.wire.unread_bytes())

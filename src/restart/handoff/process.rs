@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open};
 use tokio::io::Interest;
@@ -50,6 +51,12 @@ impl Process {
     pub(super) async fn ended(&self) {
         // The only error is that the runtime is shutting down.
         let _ = self.pidfd.readable().await;
+    }
+
+    /// Whether it has ended by now.
+    pub(super) fn has_ended(&self) -> bool {
+        let mut end = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        poll(&mut end, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// Sends SIGKILL. A process that has ended already is fine.

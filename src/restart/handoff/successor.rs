@@ -83,6 +83,8 @@ impl Successor {
         let accepting = async {
             held.send(&Message::Commit, &[]).await?;
             match held.next().await?.message {
+                // Nobody would be told of its end before the caller has named it to systemd.
+                Message::Accepting if held.process.has_ended() => Err(Cause::Ended),
                 Message::Accepting => Ok(()),
                 other => Err(Cause::OutOfTurn(other.name())),
             }
@@ -126,6 +128,11 @@ impl Departing {
     /// A pidfd of it.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.held.process.pidfd()
+    }
+
+    /// Returns when the successor has ended.
+    pub async fn ended(&self) {
+        self.held.process.ended().await;
     }
 
     /// Reports how the drain is going.

@@ -11,8 +11,10 @@ mod cgroup;
 mod launch;
 mod process;
 mod requirement;
+mod sockets;
 mod wait;
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -26,7 +28,8 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use cgroup::Cgroup;
 use launch::{Launched, end};
-pub(crate) use process::Process;
+pub(crate) use process::{Process, parent};
+pub(crate) use wait::wait;
 
 /// Seconds that a command within a machine may take.
 const COMMAND_SECONDS: &str = "90";
@@ -178,7 +181,7 @@ impl Machine {
 
     /// What the host calls a path of the machine. Absolute symbolic links on the way would lead to
     /// the host's files: Debian's own (`/bin`, `/lib`) are relative.
-    fn path(&self, inside: &str) -> PathBuf {
+    pub(crate) fn path(&self, inside: &str) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.leader.pid()));
         let path = root.join(inside.trim_start_matches('/'));
         let folder = path.parent().expect("a path within the machine");
@@ -221,7 +224,7 @@ impl Machine {
     }
 
     /// The process that has this PID within the machine; none if it is gone.
-    fn process(&self, pid: u32) -> Option<Process> {
+    pub(crate) fn process(&self, pid: u32) -> Option<Process> {
         let all = self
             .cgroup
             .processes()
@@ -231,21 +234,49 @@ impl Machine {
         Process::open(host).ok()
     }
 
+    /// The address of the machine's system bus, for a program of the host.
+    pub(crate) fn bus(&self) -> String {
+        let root = format!("/proc/{}/root", self.leader.pid());
+        format!("unix:path={root}/run/dbus/system_bus_socket")
+    }
+
+    /// The network of the machine, into which a thread may move (setns(2)).
+    pub(crate) fn network(&self) -> io::Result<File> {
+        File::open(format!("/proc/{}/ns/net", self.leader.pid()))
+    }
+
     /// Connects to a port of the machine's own 127.0.0.1.
     pub(crate) fn connect(&self, port: u16) -> io::Result<TcpStream> {
-        let network = File::open(format!("/proc/{}/ns/net", self.leader.pid()))?;
-        // A socket stays in the network in which it was made, and only a thread that is not
-        // needed any more may leave the host's.
+        self.within_network(|| TcpStream::connect((Ipv4Addr::LOCALHOST, port)))?
+    }
+
+    /// Runs something on a thread that is in the machine's network. Sockets that are made there
+    /// stay in it, and so do threads that are started there.
+    ///
+    /// Fails if the machine is gone.
+    pub(crate) fn within_network<T: Send>(
+        &self,
+        visit: impl FnOnce() -> T + Send,
+    ) -> io::Result<T> {
+        let network = self.network()?;
+        // Only a thread that is not needed any more may leave the host's.
         thread::scope(|scope| {
             let visitor = scope.spawn(|| {
                 let kind = Some(LinkNameSpaceType::Network);
                 move_into_link_name_space(network.as_fd(), kind)?;
-                TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+                Ok(visit())
             });
             visitor
                 .join()
-                .expect("the connecting thread does not panic")
+                .expect("the thread in the machine's network does not panic")
         })
+    }
+
+    /// The remote ports of the connections to a port that a process has accepted, as opposed to
+    /// those that wait in the accept queue.
+    pub(crate) fn accepted(&self, port: u16) -> HashSet<u16> {
+        let network = PathBuf::from(format!("/proc/{}/net", self.leader.pid()));
+        sockets::accepted(&network, port).expect("list the machine's connections")
     }
 }
 

@@ -3,12 +3,18 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open, pidfd_send_signal,
+};
 
 use super::wait::wait;
+
+/// How long it may take until every thread has noticed a stop.
+const STOP: Duration = Duration::from_secs(30);
 
 /// See pidfd_open(2).
 #[derive(Debug)]
@@ -42,6 +48,67 @@ impl Process {
         wait(&mut end, Instant::now() + deadline).expect("wait for the end of a process")
     }
 
+    /// Stops the process, and returns when none of its threads runs any more.
+    ///
+    /// # Panics
+    ///
+    /// If it is gone, or still runs after 30 s.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        let deadline = Instant::now() + STOP;
+        // Nobody but the parent is told of a stop, so this has to look.
+        while !self.is_stopped().expect("a process to be stopped") {
+            assert!(Instant::now() < deadline, "process {} goes on", self.pid);
+            thread::yield_now();
+        }
+    }
+
+    /// All threads are in the state T (proc_pid_stat(5)).
+    fn is_stopped(&self) -> io::Result<bool> {
+        for thread in fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            let stat = fs::read_to_string(thread?.path().join("stat"))?;
+            // The name before it may contain anything.
+            let state = stat.rsplit_once(") ").map(|(_, rest)| rest.as_bytes()[0]);
+            if state != Some(b'T') {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Copies of those descriptors that it has open on something of this kind, as the links in
+    /// proc_pid_fd(5) name it: `socket`, `pipe`.
+    pub(crate) fn descriptors(&self, kind: &str) -> Vec<OwnedFd> {
+        let folder = fs::read_dir(format!("/proc/{}/fd", self.pid));
+        let links = folder.into_iter().flatten().flatten();
+        let of_kind = links.filter(|link| {
+            let target = fs::read_link(link.path()).unwrap_or_default();
+            target.to_string_lossy().starts_with(&format!("{kind}:"))
+        });
+        let numbers = of_kind.filter_map(|link| link.file_name().to_str()?.parse().ok());
+        numbers
+            .filter_map(|number| pidfd_getfd(&self.handle, number, PidfdGetfdFlags::empty()).ok())
+            .collect()
+    }
+
+    /// Whether it holds a pidfd of the other one (proc_pid_fdinfo(5)).
+    pub(crate) fn watches(&self, other: &Self) -> bool {
+        let folder = fs::read_dir(format!("/proc/{}/fdinfo", self.pid));
+        let infos = folder.into_iter().flatten().flatten();
+        let wanted = other.pid.to_string();
+        infos
+            .filter_map(|info| fs::read_to_string(info.path()).ok())
+            .filter_map(|info| {
+                Some(
+                    info.lines()
+                        .find_map(|line| line.strip_prefix("Pid:"))?
+                        .trim()
+                        .to_owned(),
+                )
+            })
+            .any(|pid| pid == wanted)
+    }
+
     /// Becomes readable when the process ends.
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
@@ -67,7 +134,7 @@ pub(super) fn pids(host: u32) -> Option<[u32; 3]> {
 }
 
 /// The host's PID of the parent of a process, if that is there.
-pub(super) fn parent(host: u32) -> Option<u32> {
+pub(crate) fn parent(host: u32) -> Option<u32> {
     status(host, "PPid")?.parse().ok()
 }
 

@@ -13,10 +13,11 @@ use super::tell;
 const VARIABLE: &str = "BATOND_SYSTEM_TESTS";
 
 /// Programs of the host, with the Debian packages that they come from.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("debootstrap", "debootstrap"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
+    ("strace", "strace"),
     ("systemd-nspawn", "systemd-container"),
     ("unshare", "util-linux"),
 ];

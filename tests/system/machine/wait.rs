@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 /// Waits until one of the descriptors has what it is asked for, which its `revents` then tell.
 /// False at the deadline.
-pub(super) fn wait(wanted: &mut [PollFd<'_>], deadline: Instant) -> io::Result<bool> {
+pub(crate) fn wait(wanted: &mut [PollFd<'_>], deadline: Instant) -> io::Result<bool> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).map_err(io::Error::other)?;

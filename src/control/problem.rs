@@ -1,0 +1,216 @@
+//! What is wrong and stays wrong until somebody does something about it. Each problem is told
+//! once when it is raised and once when it is cleared; in between it is shown.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::message_id;
+use crate::event;
+
+/// The configuration on disk could not be put into use; cleared by the next reload that works.
+pub const RELOAD_FAILED: &str = "reload-failed";
+
+/// A successor did not come to serve; cleared by the next reload that works, and by an upgrade,
+/// which is another process.
+pub const UPGRADE_FAILED: &str = "upgrade-failed";
+
+/// A service's backend was not healthy after its restart; cleared when it takes clients again.
+pub const BACKEND_NOT_BACK: &str = "backend-not-back";
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Nobody is harmed yet, and there is time.
+    Warning,
+    /// Somebody will be harmed soon, or is.
+    Critical,
+    /// It cannot wait.
+    Emergency,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+            Self::Emergency => "emergency",
+        })
+    }
+}
+
+/// One thing that is wrong. There is one of a name and subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Stable, for programs: lower case and dashes.
+    pub name: &'static str,
+    /// What has it, for instance `certificate.example`; empty: batond as a whole.
+    pub subject: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, on one line.
+    pub what: String,
+    /// What to do about it, on one line.
+    pub remedy: String,
+    /// Since when it is known.
+    pub since: Timestamp,
+}
+
+impl Problem {
+    fn is(&self, name: &str, subject: &str) -> bool {
+        self.name == name && self.subject == subject
+    }
+}
+
+/// Everything that is wrong now.
+#[derive(Debug, Default)]
+pub struct Problems {
+    /// The worst first; of the same severity, the oldest.
+    list: Vec<Problem>,
+    /// The same, for whoever looks.
+    shown: Arc<[Problem]>,
+}
+
+impl Problems {
+    /// Something is wrong. It is told unless it was known to be at least as bad; what is known
+    /// keeps its beginning and gets the new words.
+    pub fn raise(&mut self, mut problem: Problem) {
+        let known = self.take(problem.name, &problem.subject);
+        if known
+            .as_ref()
+            .is_none_or(|one| one.severity < problem.severity)
+        {
+            tell(&problem);
+        }
+        if let Some(known) = known {
+            problem.since = known.since;
+        }
+        let order = |one: &Problem| (std::cmp::Reverse(one.severity), one.since);
+        let place = self
+            .list
+            .partition_point(|one| order(one) <= order(&problem));
+        self.list.insert(place, problem);
+        self.shown = self.list.as_slice().into();
+    }
+
+    /// It is wrong no longer, if it was.
+    pub fn clear(&mut self, name: &str, subject: &str) {
+        if let Some(problem) = self.take(name, subject) {
+            self.shown = self.list.as_slice().into();
+            event!(
+                INFO,
+                message_id::PROBLEM_CLEARED,
+                baton_problem = problem.name,
+                baton_subject = problem.subject.as_str(),
+                "problem {} is over{}",
+                problem.name,
+                of(&problem.subject)
+            );
+        }
+    }
+
+    /// For whoever looks: the worst first.
+    pub fn shown(&self) -> Arc<[Problem]> {
+        Arc::clone(&self.shown)
+    }
+
+    /// How many there are, and the worst; None, if there are none.
+    pub fn summary(&self) -> Option<String> {
+        let worst = &self.list.first()?.what;
+        Some(match self.list.len() {
+            1 => format!("1 problem: {worst}"),
+            count => format!("{count} problems, the worst: {worst}"),
+        })
+    }
+
+    fn take(&mut self, name: &str, subject: &str) -> Option<Problem> {
+        let place = self.list.iter().position(|one| one.is(name, subject))?;
+        Some(self.list.remove(place))
+    }
+}
+
+fn of(subject: &str) -> String {
+    if subject.is_empty() {
+        String::new()
+    } else {
+        format!(" ({subject})")
+    }
+}
+
+fn tell(problem: &Problem) {
+    let Problem {
+        name,
+        subject,
+        severity,
+        what,
+        remedy,
+        ..
+    } = problem;
+    macro_rules! tell {
+        ($level:ident) => {
+            event!(
+                $level,
+                message_id::PROBLEM_RAISED,
+                baton_problem = *name,
+                baton_subject = subject.as_str(),
+                baton_severity = %severity,
+                baton_remedy = remedy.as_str(),
+                "problem {name}{}: {what}",
+                of(subject)
+            )
+        };
+    }
+    match severity {
+        Severity::Warning => tell!(WARN),
+        Severity::Critical | Severity::Emergency => tell!(ERROR),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(name: &'static str, severity: Severity, since: i64) -> Problem {
+        Problem {
+            name,
+            subject: "certificate.one".to_owned(),
+            severity,
+            what: format!("{name} {since}"),
+            remedy: String::new(),
+            since: Timestamp::from_second(since).expect("a time"),
+        }
+    }
+
+    #[test]
+    fn the_worst_comes_first_and_then_the_oldest() {
+        let mut problems = Problems::default();
+        assert_eq!(problems.summary(), None);
+        problems.raise(problem("a", Severity::Warning, 2));
+        assert_eq!(problems.summary().as_deref(), Some("1 problem: a 2"));
+        problems.raise(problem("b", Severity::Emergency, 3));
+        problems.raise(problem("c", Severity::Warning, 1));
+        let names = |problems: &Problems| -> Vec<_> {
+            problems.shown().iter().map(|one| one.name).collect()
+        };
+        assert_eq!(names(&problems), ["b", "c", "a"]);
+        let summary = problems.summary();
+        assert_eq!(summary.as_deref(), Some("3 problems, the worst: b 3"));
+        problems.clear("b", "another");
+        assert_eq!(names(&problems).len(), 3);
+        problems.clear("b", "certificate.one");
+        assert_eq!(names(&problems), ["c", "a"]);
+    }
+
+    #[test]
+    fn a_known_problem_keeps_its_beginning() {
+        let mut problems = Problems::default();
+        problems.raise(problem("a", Severity::Warning, 1));
+        problems.raise(problem("a", Severity::Critical, 5));
+        let shown = problems.shown();
+        assert_eq!(shown.len(), 1);
+        assert_eq!(shown[0].what, "a 5");
+        assert_eq!(shown[0].since.as_second(), 1);
+        assert_eq!(shown[0].severity, Severity::Critical);
+    }
+}

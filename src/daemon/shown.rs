@@ -1,0 +1,127 @@
+//! What the daemon shows of itself, put together for whoever looks.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustls::sign::CertifiedKey;
+use tokio::sync::oneshot;
+
+use super::life::Daemon;
+use crate::certificate::leaf::Leaf;
+use crate::config::{Config, ServiceConfig};
+use crate::control::view::{Census, CertificateView, ClientView, ListenerView, ServiceView, View};
+use crate::edge::Connected;
+use crate::edge::listener::{Cookie, Listener};
+
+/// A certificate as it was read, with its name.
+pub(super) type NamedPair = (String, Arc<CertifiedKey>);
+
+/// The part that only another configuration changes.
+pub(super) struct Shown {
+    services: Vec<Arc<ServiceConfig>>,
+    listeners: Arc<[Arc<ListenerView>]>,
+    certificates: Arc<[Arc<CertificateView>]>,
+}
+
+impl Shown {
+    pub(super) fn of(config: &Config, pairs: &[NamedPair], sockets: &[Listener]) -> Self {
+        Self {
+            services: config.services.iter().cloned().map(Arc::new).collect(),
+            listeners: listeners(config, sockets),
+            certificates: certificates(config, pairs),
+        }
+    }
+}
+
+fn listeners(config: &Config, sockets: &[Listener]) -> Arc<[Arc<ListenerView>]> {
+    let view = |name: &String, certificates: &[String]| {
+        let own = sockets.iter().filter(|one| one.name() == name);
+        Arc::new(ListenerView {
+            name: name.clone(),
+            sockets: own
+                .map(|one| (one.address().to_string(), one.origin()))
+                .collect(),
+            certificates: certificates.to_vec(),
+        })
+    };
+    let all = config.listeners.iter();
+    all.map(|one| view(&one.name, &one.certificates)).collect()
+}
+
+fn certificates(config: &Config, pairs: &[NamedPair]) -> Arc<[Arc<CertificateView>]> {
+    let view = |one: &crate::config::CertificateConfig| {
+        let (_, pair) = pairs.iter().find(|(name, _)| *name == one.name)?;
+        let leaf = Leaf::of(pair)?;
+        let serves =
+            |listener: &&crate::config::ListenerConfig| listener.certificates.contains(&one.name);
+        let listeners = config.listeners.iter().filter(serves);
+        Some(Arc::new(CertificateView {
+            name: one.name.clone(),
+            chain: one.chain.clone(),
+            names: leaf.names,
+            not_before: leaf.not_before,
+            not_after: leaf.not_after,
+            fingerprint: leaf.fingerprint,
+            listeners: listeners.map(|one| one.name.clone()).collect(),
+        }))
+    };
+    config.certificates.iter().filter_map(view).collect()
+}
+
+impl Daemon {
+    /// What is to be seen from outside is brought up to date.
+    pub(super) fn show(&self) {
+        let service = |config: &Arc<ServiceConfig>| ServiceView {
+            config: Arc::clone(config),
+            clients: self.edge.clients_of(&config.name) as u64,
+        };
+        let now = View {
+            phase: self.phase,
+            generation: self.generation,
+            clients: self.edge.clients() as u64,
+            services: self.shown.services.iter().map(service).collect(),
+            listeners: Arc::clone(&self.shown.listeners),
+            certificates: Arc::clone(&self.shown.certificates),
+            jobs: self.jobs.list(),
+            problems: self.problems.shown(),
+        };
+        self.inbox.view.send_if_modified(|shown| {
+            let changed = *shown != now;
+            *shown = now;
+            changed
+        });
+    }
+
+    /// Counts the clients, beside everything else that happens, for one caller after the other:
+    /// anybody may ask, and the workers have better things to do.
+    pub(super) fn answer_clients(
+        &self,
+        service: Option<String>,
+        limit: usize,
+        answer: oneshot::Sender<Census>,
+    ) {
+        let edge = Rc::clone(&self.edge);
+        let names: HashMap<Cookie, String> = self
+            .listeners
+            .iter()
+            .filter_map(|one| Some((one.cookie().ok()?, one.name().to_owned())))
+            .collect();
+        let counting = Rc::clone(&self.counting);
+        tokio::task::spawn_local(async move {
+            let _turn = counting.lock().await;
+            let count = edge.count(service.as_deref(), limit).await;
+            let view = |one: Connected| ClientView {
+                service: one.service,
+                listener: names.get(&one.socket).cloned().unwrap_or_default(),
+                address: one.peer,
+                since: one.since,
+            };
+            // Who has gone away meanwhile does not want it any more.
+            let _ = answer.send(Census {
+                total: count.total as u64,
+                clients: count.first.into_iter().map(view).collect(),
+            });
+        });
+    }
+}

@@ -1,0 +1,356 @@
+//! How many clients are sent away next, or how many of the held are let in: as many as the host
+//! has been seen to take back. Without I/O and without a clock, so that a million clients can be
+//! tried in a test.
+//!
+//! The rule is that of BBR (Cardwell et al., "BBR: Congestion-Based Congestion Control", ACM Queue
+//! 14(5), 2016), with clients for packets. Between the telling of a client and its return there
+//! are seconds, so that a rule that cuts its rate only when something is lost (AIMD) learns too
+//! late, and what it lost was a client.
+//!
+//! 1. *Canary*: a few, and nobody else until a quarter of them is back.
+//! 2. *Startup*: [`STARTUP_GAIN`] times the rate at which clients come back. What is on its way is
+//!    so bound to what has arrived: growth waits for the clients by itself, however long they take.
+//! 3. *Cruise*, once latency has grown by [`TOLERATED`], which says that the host is full: the rate
+//!    at which a full host finishes clients is what it can do. A little less than that is asked of
+//!    it, and a little more from second to second while latency stays where it was (Vegas: Brakmo
+//!    and Peterson, IEEE JSAC 13(8), 1995).
+//! 4. While the host is full and latency still grows, nobody is told: too many are on their way.
+//!
+//! Whoever was told cannot be called back. So if a host becomes slower in the middle, those who
+//! are on their way wait longer, and only those after them do not.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::config::Spread;
+
+/// Less than BBR's 2/ln 2, which fills the queue of a path for a round trip: with clients that
+/// return after 1 to 5 s the wait at the end of startup is below 1 s, as the simulation shows.
+const STARTUP_GAIN: f64 = 2.2;
+
+/// Growth of latency that is put up with: above what varies on an idle host, and far below what
+/// anybody notices.
+const TOLERATED: Duration = Duration::from_millis(50);
+
+/// Of what a full host finishes, how much is asked of it.
+const CRUISE_GAIN: f64 = 0.97;
+
+/// Of what the host took back at an earlier restart, how much is asked of it at first. It may have
+/// more to do now.
+const KNOWN_GAIN: f64 = 0.85;
+
+/// By how much the rate grows in the first second of low latency, and faster with each further
+/// one (as a BBR that probes). Clients return up to 5 s after they were told, and until then a
+/// rate that is too high is not seen.
+const GROWTH: f64 = 0.02;
+
+/// Over how long the rate of returns is measured.
+const RATE_WINDOW: Duration = Duration::from_millis(500);
+
+/// Over how long the lowest latency is that of an idle host (BBR keeps its minimum for 10 s).
+const IDLE_WINDOW: Duration = Duration::from_secs(10);
+
+/// Clients a second that any core takes back: a full handshake and an upgrade within 4 ms, which
+/// is ten times what they cost on a common one.
+const LEAST_PER_CORE: f64 = 250.0;
+
+/// No two calls count as further apart: after a pause nobody is owed a burst.
+const LONGEST_STEP: Duration = Duration::from_millis(250);
+
+/// Smallest and largest canary, in clients. The smallest has several, since a client without
+/// reconnect of its own never comes back.
+const CANARY: (u64, u64) = (5, 50);
+
+/// What is known before the first client is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `restart.spread`.
+    pub spread: Spread,
+    /// When clients are told to return, or most do of their own: `restart.retry`.
+    pub retry: RangeInclusive<Duration>,
+    /// Processor cores that take clients back.
+    pub cores: usize,
+    /// Clients a second that this host took back at an earlier restart, if there was one.
+    pub known: Option<f64>,
+}
+
+/// What can be seen of the clients. Numbers only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Clients that were told (or let in) so far.
+    pub told: u64,
+    /// Clients that came back (or whose upgrade was answered) so far.
+    pub back: u64,
+    /// From accept to the end of the handshake, and from the upgrade's request to its answer
+    /// without the time held: the mean of what finished since the last look. None: nothing did.
+    pub latency: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    /// Nobody has been told.
+    Fresh,
+    /// So many were told, and a quarter must come back.
+    Canary(u64),
+    Startup,
+    Cruise,
+}
+
+/// The controller. One for all waves of a job: what it learned in the first counts in the next.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    settings: Settings,
+    stage: Stage,
+    /// Clients a second.
+    rate: f64,
+    /// Clients a second that a full host was last seen to finish.
+    capacity: Option<f64>,
+    /// Parts of a client that are owed from earlier steps.
+    credit: f64,
+    now: Duration,
+    /// Since the longest delay ago.
+    history: VecDeque<(Duration, Seen)>,
+    idle: Idle,
+    full: bool,
+    /// Latency, smoothed over some looks, and whether it grows.
+    smooth: Duration,
+    worse: bool,
+    /// When latency was last seen.
+    finished: Duration,
+    /// When the host was last full.
+    filled: Duration,
+}
+
+/// How many of `clients` go first: 1 %, within [`CANARY`]. `newcomers` arrive in a second in any
+/// case: where they are many, the canary is large enough to be seen among them within
+/// `longest_delay` (a quarter of it is twice their standard deviation).
+#[must_use]
+pub fn canary(clients: u64, newcomers: f64, longest_delay: Duration) -> u64 {
+    let noise = (newcomers.max(0.0) * longest_delay.as_secs_f64()).sqrt();
+    let seen = (8.0 * noise).ceil() as u64;
+    (clients / 100)
+        .clamp(CANARY.0, CANARY.1)
+        .max(seen)
+        .min(clients)
+}
+
+impl Pace {
+    /// For telling `clients` of a service to which `newcomers` come in a second in any case.
+    #[must_use]
+    pub fn out(settings: Settings, clients: u64, newcomers: f64) -> Self {
+        let size = canary(clients, newcomers, *settings.retry.end());
+        let mut pace = Self::new(settings, Stage::Canary(size));
+        if let Spread::Over(time) = pace.settings.spread {
+            pace.rate = match time {
+                Duration::ZERO => f64::INFINITY,
+                time => clients as f64 / time.as_secs_f64(),
+            };
+        }
+        // Owed at once.
+        pace.credit = size as f64;
+        pace.stage = Stage::Fresh;
+        pace
+    }
+
+    /// For letting in the held, who are at the door already: without a canary, since a probe went
+    /// before, and always at the pace of the backend.
+    #[must_use]
+    pub fn in_again(settings: Settings) -> Self {
+        let settings = Settings {
+            spread: Spread::Auto,
+            retry: Duration::ZERO..=Duration::ZERO,
+            ..settings
+        };
+        Self::new(settings, Stage::Startup)
+    }
+
+    fn new(settings: Settings, stage: Stage) -> Self {
+        Self {
+            rate: LEAST_PER_CORE * settings.cores.max(1) as f64,
+            settings,
+            stage,
+            capacity: None,
+            credit: 0.0,
+            now: Duration::ZERO,
+            history: VecDeque::new(),
+            idle: Idle::default(),
+            full: false,
+            smooth: Duration::ZERO,
+            worse: false,
+            finished: Duration::ZERO,
+            filled: Duration::ZERO,
+        }
+    }
+
+    /// How many are to be told now. Call it some ten times a second, `now` never going back.
+    pub fn next(&mut self, now: Duration, seen: Seen) -> u64 {
+        let step = now.saturating_sub(self.now).min(LONGEST_STEP);
+        self.observe(now, seen);
+        match self.stage {
+            Stage::Fresh => {
+                let size = self.credit as u64;
+                self.credit = 0.0;
+                self.stage = Stage::Canary(size);
+                return size;
+            }
+            Stage::Canary(size) if seen.back < size.div_ceil(4) => return 0,
+            Stage::Canary(_) => self.stage = Stage::Startup,
+            Stage::Startup | Stage::Cruise => {}
+        }
+        if let Spread::Over(_) = self.settings.spread {
+            return self.spend(step);
+        }
+        self.adapt(step);
+        if self.full && self.worse {
+            0
+        } else {
+            self.spend(step)
+        }
+    }
+
+    /// Whether nobody else is told until the canary is back.
+    #[must_use]
+    pub fn awaits_canary(&self) -> bool {
+        matches!(self.stage, Stage::Fresh | Stage::Canary(_))
+    }
+
+    /// Goes on as if the canary had come back.
+    pub fn forget_canary(&mut self) {
+        self.stage = Stage::Startup;
+    }
+
+    /// Clients a second that are told at present; infinite: all at once.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// Clients a second that the host takes back, as far as it was seen: for the next job's
+    /// [`Settings::known`]. None while it was never full.
+    #[must_use]
+    pub fn learned(&self) -> Option<f64> {
+        self.capacity
+    }
+
+    fn observe(&mut self, now: Duration, seen: Seen) {
+        self.now = now;
+        self.history.push_back((now, seen));
+        let keep = self.delay() + RATE_WINDOW;
+        let old = now.saturating_sub(keep);
+        while self.history.get(1).is_some_and(|(at, _)| *at <= old) {
+            self.history.pop_front();
+        }
+        match seen.latency {
+            Some(latency) => {
+                self.full = latency > self.idle.with(now, latency) + TOLERATED;
+                self.finished = now;
+                self.worse = latency > self.smooth;
+                self.smooth = (self.smooth * 3 + latency) / 4;
+            }
+            // Nobody comes any more, so nobody waits.
+            None if now >= self.finished + RATE_WINDOW => self.full = false,
+            None => {}
+        }
+    }
+
+    fn adapt(&mut self, step: Duration) {
+        let coming = self.coming_back();
+        if self.full {
+            // Of a full host only: else it is the rate that was asked of it.
+            if self.finished != self.now {
+                return;
+            }
+            // The window may still reach into the time before it was full.
+            let spell = self.now.saturating_sub(self.filled) < RATE_WINDOW;
+            let before = self.capacity.filter(|_| spell).unwrap_or(1.0);
+            let capacity = self.returns().max(before);
+            self.filled = self.now;
+            self.capacity = Some(capacity);
+            self.rate = CRUISE_GAIN * capacity / coming;
+            self.stage = Stage::Cruise;
+            return;
+        }
+        if self.stage == Stage::Cruise {
+            let quiet = self.now.saturating_sub(self.filled) / 2;
+            self.rate *= 1.0 + GROWTH * (1.0 + quiet.as_secs_f64()) * step.as_secs_f64();
+            return;
+        }
+        // It finishes as many at a time as it has cores, each within the latency of an idle host,
+        // which also has the network in it: it can do that at least.
+        let cores = self.settings.cores.max(1) as f64;
+        let known = self.settings.known.map_or(0.0, |known| KNOWN_GAIN * known);
+        let least = self
+            .idle
+            .lowest()
+            .map_or(0.0, |idle| cores / idle.as_secs_f64().max(1e-4));
+        let seen = STARTUP_GAIN * self.returns() / coming;
+        self.rate = self.rate.max(seen).max(least).max(known);
+        if let Some(known) = self.settings.known {
+            self.rate = self.rate.min(CRUISE_GAIN * known / coming);
+        }
+    }
+
+    fn spend(&mut self, step: Duration) -> u64 {
+        if self.rate.is_infinite() {
+            return u64::MAX;
+        }
+        self.credit += self.rate * step.as_secs_f64();
+        let whole = self.credit.floor();
+        self.credit -= whole;
+        whole as u64
+    }
+
+    /// Returns a second.
+    fn returns(&self) -> f64 {
+        let Some(&(now, last)) = self.history.back() else {
+            return 0.0;
+        };
+        let since = now.saturating_sub(RATE_WINDOW);
+        let before = self.history.iter().rev().find(|(at, _)| *at <= since);
+        let (at, before) = *before.or(self.history.front()).unwrap_or(&(now, last));
+        let seconds = (now - at).as_secs_f64().max(RATE_WINDOW.as_secs_f64());
+        last.back.saturating_sub(before.back) as f64 / seconds
+    }
+
+    /// From telling to return, in the middle.
+    fn delay(&self) -> Duration {
+        (*self.settings.retry.start() + *self.settings.retry.end()) / 2
+    }
+
+    /// What part of the clients comes back at all: those who are back, of those who were told one
+    /// delay ago. At least a quarter, as of the canary.
+    fn coming_back(&self) -> f64 {
+        let (Some((at, before)), Some((now, last))) = (self.history.front(), self.history.back())
+        else {
+            return 1.0;
+        };
+        if *now - *at < self.delay() || before.told < CANARY.1 {
+            return 1.0;
+        }
+        (last.back as f64 / before.told as f64).clamp(0.25, 1.0)
+    }
+}
+
+/// The lowest latency of the last while.
+#[derive(Clone, Copy, Debug, Default)]
+struct Idle {
+    since: Duration,
+    before: Option<Duration>,
+    current: Option<Duration>,
+}
+
+impl Idle {
+    fn with(&mut self, now: Duration, latency: Duration) -> Duration {
+        if now >= self.since + IDLE_WINDOW / 2 {
+            (self.since, self.before) = (now, self.current.take());
+        }
+        let current = self.current.map_or(latency, |lowest| lowest.min(latency));
+        self.current = Some(current);
+        self.before.map_or(current, |before| before.min(current))
+    }
+
+    fn lowest(&self) -> Option<Duration> {
+        [self.before, self.current].into_iter().flatten().min()
+    }
+}
