@@ -93,6 +93,8 @@ pub fn server_config(
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = tickets;
+    // A client has one WebSocket here, and gets the next ticket with its next connection.
+    config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
 }
 

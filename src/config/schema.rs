@@ -207,4 +207,41 @@ mod tests {
             }
         }
     }
+
+    const PAGE: &str = include_str!("../../packaging/man/batond.toml.5");
+
+    /// Every key with its example must stand in the section of its table.
+    fn is_explained(section: &str, keys: &[Key]) {
+        let heading = format!("\n.SS {section}\n");
+        let (_, text) = PAGE
+            .split_once(&heading)
+            .unwrap_or_else(|| panic!("no section {section}"));
+        let text = text.split("\n.S").next().unwrap_or_default();
+        for key in keys {
+            let below = match section {
+                "Outside of any table" => key.name.to_owned(),
+                _ => format!("{}.{}", section.trim_matches(['[', ']']), key.name),
+            };
+            match key.shape {
+                Shape::Table(keys) if key.name != "restart" || section.starts_with('O') => {
+                    is_explained(&format!("[{below}]"), keys);
+                    continue;
+                }
+                Shape::Named(keys) => {
+                    is_explained(&format!("[{below}.NAME]"), keys);
+                    continue;
+                }
+                Shape::TextsOrTables(keys) => is_explained(&format!("[[{below}]]"), keys),
+                _ => {}
+            }
+            let example = key.example.replace('-', "\\-");
+            let shown = format!("\n\\fB{}\\fR = {example}\n", key.name);
+            assert!(text.contains(&shown), "{section} lacks {shown}");
+        }
+    }
+
+    #[test]
+    fn the_manual_page_explains_every_key() {
+        is_explained("Outside of any table", ROOT);
+    }
 }

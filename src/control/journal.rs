@@ -185,7 +185,17 @@ where
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
-        writeln!(writer, "{}{}", fields.message, fields.others)
+        let mut lines = fields.message.split(LINE_END);
+        write!(writer, "{}", lines.next().unwrap_or_default())?;
+        for line in lines {
+            // Indented, so that no text of a client's looks like an entry of its own.
+            writeln!(writer)?;
+            if self.to_journal {
+                write!(writer, "<{}>", priority(level) as u8 as char)?;
+            }
+            write!(writer, "    {line}")?;
+        }
+        writeln!(writer, "{}", fields.others)
     }
 }
 
@@ -200,6 +210,9 @@ fn color(level: Level) -> (&'static str, &'static str) {
     (on, "\x1b[0m")
 }
 
+/// Between the lines of a message.
+const LINE_END: &str = "\n";
+
 /// The fields of an event as a person reads them.
 #[derive(Default)]
 struct Fields {
@@ -213,9 +226,14 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let value = printable(&format!("{value:?}"));
+        let value = format!("{value:?}");
+        if field.name() == "message" {
+            let lines: Vec<String> = value.lines().map(printable).collect();
+            self.message = lines.join(LINE_END);
+            return;
+        }
+        let value = printable(&value);
         match field.name() {
-            "message" => self.message = value,
             // Of use only with a catalog.
             "message_id" => {}
             name => {

@@ -1,7 +1,8 @@
 //! Jobs, as they are listed and as they end.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
+use std::process::Command;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,6 +11,8 @@ use super::daemon::Daemon;
 use super::failure::Failure;
 use super::listing::Row;
 use super::properties::{Properties, json_owned, serialize_time, serialize_time_option, time};
+use crate::restart::report::UnitReport;
+
 use super::table::{Cell, Style, span};
 
 /// A job, as far as it is.
@@ -87,6 +90,26 @@ impl Job {
         let mut all = objects.map(Self::read).collect::<Result<Vec<_>, _>>()?;
         all.sort_by_key(|job| job.id);
         Ok(all)
+    }
+
+    /// What the journal has last of the units that did not come back. Whoever runs batonctl may
+    /// read it; the daemon may not.
+    pub(super) fn tell_last_words(&self) {
+        let units = self.report.get("units").and_then(|units| units.as_str());
+        let units = units.and_then(|text| serde_json::from_str::<Vec<UnitReport>>(text).ok());
+        let failed = units
+            .iter()
+            .flatten()
+            .filter(|one| one.restarted_ms.is_none());
+        for UnitReport { unit, .. } in failed {
+            let _ = writeln!(io::stderr(), "the last lines of {unit} in the journal:");
+            // Its output goes to ours; where there is no journal, there is nothing to tell.
+            let _ = Command::new("journalctl")
+                .args(["--lines=10", "--no-pager", "--quiet", "--output=short"])
+                .arg(format!("--unit={unit}"))
+                .stdout(io::stderr())
+                .status();
+        }
     }
 
     pub(super) fn runs(&self) -> bool {

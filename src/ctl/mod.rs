@@ -178,6 +178,9 @@ fn ended(job: &Job, until: Option<&str>, page: &mut Page<'_>) -> Result<(), Fail
     if job.runs() {
         return Ok(());
     }
+    if !page.json {
+        job.tell_last_words();
+    }
     job.failure().map_or(Ok(()), Err)
 }
 

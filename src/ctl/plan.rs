@@ -26,6 +26,13 @@ pub(super) async fn show(
         .iter()
         .map(|(name, value)| (name.clone(), json_owned(value)))
         .collect();
+    // Lists are JSON on the bus.
+    if let Some(units) = shown.get_mut("units") {
+        let list = units
+            .as_str()
+            .and_then(|text| serde_json::from_str(text).ok());
+        *units = list.unwrap_or_else(|| serde_json::json!([]));
+    }
     if page.json {
         let refusals = refusals.iter().map(|(name, sentence, remedy, forced)| {
             serde_json::json!({

@@ -151,6 +151,10 @@ impl Daemon {
     pub(super) fn status(&self) -> String {
         let clients = self.edge.clients();
         let status = match (self.phase, self.predecessor_left) {
+            (Phase::Serving, None) if self.listeners.is_empty() && clients == 0 => format!(
+                "idle: no listener is configured (edit {}, see batond(8))",
+                self.args.config.display()
+            ),
             (Phase::Serving, None) => format!("serving {clients} clients"),
             (Phase::Serving, Some(left)) => {
                 format!("serving {clients} clients; {left} are leaving the predecessor")

@@ -162,7 +162,7 @@ pub(super) struct Daemon {
     pub(super) counting: Rc<Mutex<()>>,
     log: Log,
     pub(super) coordinator: Coordinator,
-    pub(super) updates: mpsc::UnboundedReceiver<Update>,
+    pub(super) updates: mpsc::Receiver<Update>,
     pub(super) losses: Losses,
     pub(super) logind: Logind,
     /// Everybody is being told that the host goes down.

@@ -14,6 +14,7 @@ mod setup;
 mod shown;
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -35,8 +36,9 @@ mod exit {
     pub(super) const CONFIG: u8 = 78;
 }
 
-/// `batond`, from its arguments to its exit code.
-pub fn main() -> ExitCode {
+/// `batond`, from its arguments to its exit code. `start_allocator` begins what the allocator does
+/// on a thread of its own; without that memory is given back later.
+pub fn main<E: Display>(start_allocator: impl FnOnce() -> Result<(), E>) -> ExitCode {
     let mut arguments = std::env::args_os();
     if arguments
         .nth(1)
@@ -71,6 +73,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit::USAGE);
         }
     };
+    if let Err(error) = start_allocator() {
+        tracing::warn!("memory is given back to the system late: {error}");
+    }
     let outcome = inherited
         .map_err(|error| setup::StartError::Inherited { source: error })
         .and_then(|inherited| {

@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use socket2::SockRef;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
-use super::acceptor::KEEPALIVE;
+use super::dial::dial;
 use super::loss::Question;
 use super::route::Service;
 use super::wire::Socket;
@@ -122,13 +121,7 @@ impl Backend {
         let occupied = Occupied(Arc::clone(self));
         let connecting = async {
             match &self.address {
-                BackendAddress::Tcp(address) => {
-                    let socket = TcpStream::connect(address).await?;
-                    socket.set_nodelay(true)?;
-                    // A backend whose host has vanished is found out, as a client is.
-                    SockRef::from(&socket).set_tcp_keepalive(&KEEPALIVE)?;
-                    Ok(Socket::Tcp(socket))
-                }
+                BackendAddress::Tcp(address) => Ok(Socket::Tcp(dial(address).await?)),
                 BackendAddress::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
             }
         };

@@ -9,11 +9,11 @@ use std::task::Waker;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use slab::Slab;
 use tokio::time::Instant;
 
 use super::backend::Backend;
 use super::close::{CloseCode, CloseFrame};
+use super::crowd::Crowd;
 use super::listener::Cookie;
 use super::loss::Fate;
 use super::route::Service;
@@ -152,31 +152,4 @@ impl Client {
 }
 
 /// The clients of one worker.
-#[derive(Default)]
-pub(super) struct Clients {
-    entries: RefCell<Slab<Rc<Client>>>,
-}
-
-impl Clients {
-    pub(super) fn insert(&self, client: Rc<Client>) -> usize {
-        self.entries.borrow_mut().insert(client)
-    }
-
-    pub(super) fn remove(&self, key: usize) {
-        let mut entries = self.entries.borrow_mut();
-        entries.try_remove(key);
-        if entries.is_empty() {
-            // After a crowd has left, its table goes too.
-            *entries = Slab::new();
-        }
-    }
-
-    /// All of them as they are now.
-    pub(super) fn snapshot(&self) -> Vec<Rc<Client>> {
-        self.entries
-            .borrow()
-            .iter()
-            .map(|(_, client)| Rc::clone(client))
-            .collect()
-    }
-}
+pub(super) type Clients = Crowd<Client>;

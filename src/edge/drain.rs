@@ -1,6 +1,5 @@
 //! Telling the clients of one worker to leave, and waiting until they have.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::clients::{Client, Order};
 use super::close::{CloseCode, CloseFrame};
+use super::crowd::turns;
 use super::listener::Cookie;
 use super::route::Routes;
 use super::worker::{Shared, Worker};
@@ -97,7 +97,7 @@ impl Announcement {
     }
 
     /// When client number `place` of `count` of a service is told.
-    fn turn(&self, restart: &Restart, place: usize, count: usize) -> Instant {
+    pub(super) fn turn(&self, restart: &Restart, place: usize, count: usize) -> Instant {
         if !self.paced {
             return self.since;
         }
@@ -115,25 +115,12 @@ impl Announcement {
 /// Tells every client of `worker` in turn, and waits until all connections have ended or the
 /// last deadline is over.
 pub(super) async fn drain(worker: &Rc<Worker>, announcement: Announcement) {
-    let mut clients = worker.clients.snapshot();
-    let mut counts: HashMap<*const (), (usize, usize)> = HashMap::new();
-    let service = |client: &Client| std::ptr::from_ref(client.service()).cast::<()>();
-    for client in &clients {
-        counts.entry(service(client)).or_default().1 += 1;
-    }
-    let mut last = announcement.since;
-    let mut turns: Vec<(Instant, Rc<Client>)> = clients
-        .drain(..)
-        .map(|client| {
-            let restart = &client.service().restart;
-            let (place, count) = counts.entry(service(&client)).or_default();
-            let turn = announcement.turn(restart, *place, *count);
-            *place += 1;
-            last = last.max(announcement.deadline(restart));
-            (turn, client)
-        })
-        .collect();
-    turns.sort_by_key(|(turn, _)| *turn);
+    let clients = worker.clients.snapshot();
+    let last = clients
+        .iter()
+        .map(|client| announcement.deadline(&client.service().restart))
+        .fold(announcement.since, Instant::max);
+    let turns = turns(&announcement, clients, |client| &client.service().restart);
     for (turn, client) in turns {
         if turn > Instant::now() {
             sleep_until(turn).await;

@@ -9,7 +9,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
-use rustls::{HandshakeKind, ServerConfig};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
 use super::chunk::{Chunk, READ_SIZE};
 
@@ -42,6 +42,12 @@ impl Session {
     /// The peer has said that nothing more comes (close_notify, RFC 8446 §6.1).
     pub(super) fn peer_closed(&self) -> bool {
         self.peer_closed
+    }
+
+    /// Here the client has the handshake's last word: what the server says right after it are
+    /// session tickets (RFC 8446 §4.6.1).
+    pub(super) fn is_version_13(&self) -> bool {
+        self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 
     pub(super) fn is_resumed(&self) -> bool {

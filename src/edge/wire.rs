@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustix::io::ioctl_fionread;
+use rustix::io::{Errno, ioctl_fionread};
+use rustix::net::{SendFlags, send};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::chunk::{READ_SIZE, Scratch, with_scratch};
@@ -49,6 +50,34 @@ impl Socket {
         }
     }
 
+    /// Writes what the socket takes now, without asking the event loop.
+    fn try_write_unasked(&self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = match self {
+            Self::Tcp(socket) => send(socket, bytes, SendFlags::NOSIGNAL),
+            Self::Unix(socket) => send(socket, bytes, SendFlags::NOSIGNAL),
+        };
+        match sent {
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            sent => Ok(sent?),
+        }
+    }
+
+    /// As [`Self::poll_write`], for what the end of the direction follows at once: the kernel
+    /// keeps it and sends both in one segment (`MSG_MORE`, send(2)).
+    fn poll_write_last(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Self::Tcp(socket) = self else {
+            return self.poll_write(cx, bytes);
+        };
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+        loop {
+            ready!(socket.poll_write_ready(cx))?;
+            let sent = socket.try_io(Interest::WRITABLE, || Ok(send(&*socket, bytes, flags)?));
+            if !matches!(&sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                return Poll::Ready(sent);
+            }
+        }
+    }
+
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
@@ -62,6 +91,8 @@ impl Socket {
 struct Backlog {
     bytes: Vec<u8>,
     sent: usize,
+    /// None of it has been offered to the socket: it goes out with what comes next.
+    kept: bool,
 }
 
 /// One end of a connection.
@@ -71,6 +102,8 @@ pub(super) struct Wire {
     backlog: Backlog,
     /// Plaintext that a reader with a small buffer (the HTTP parser) has left over.
     leftover: Vec<u8>,
+    /// The event loop may not know yet that the socket can be written.
+    fresh: bool,
 }
 
 impl Wire {
@@ -81,6 +114,7 @@ impl Wire {
             tls: None,
             backlog: Backlog::default(),
             leftover: Vec::new(),
+            fresh: true,
         }
     }
 
@@ -95,6 +129,7 @@ impl Wire {
             tls,
             backlog: Backlog::default(),
             leftover: Vec::new(),
+            fresh: false,
         })
     }
 
@@ -106,10 +141,7 @@ impl Wire {
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_flush_backlog(cx))?;
-            let Some(tls) = &self.tls else {
-                return Poll::Ready(Ok(()));
-            };
-            if tls.is_established() {
+            if self.tls.as_ref().is_none_or(|tls| tls.is_established()) {
                 return Poll::Ready(Ok(()));
             }
             let n = ready!(with_scratch(|scratch| {
@@ -182,8 +214,12 @@ impl Wire {
         }
         ciphertext.advance(n);
         records.clear();
+        let established = tls.is_established();
         let result = tls.receive(ciphertext, plaintext, records);
-        if !records.filled().is_empty() {
+        if !established && tls.is_established() && tls.is_version_13() {
+            // Session tickets. Nobody waits for them, so they need no segment of their own.
+            self.backlog.keep(records.filled());
+        } else if !records.filled().is_empty() {
             self.backlog.write(&mut self.socket, cx, records.filled())?;
         }
         result.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
@@ -202,13 +238,33 @@ impl Wire {
             return Ok(());
         }
         match &mut self.tls {
-            None => self.backlog.write(&mut self.socket, cx, bytes),
+            None => {
+                let sent = if std::mem::take(&mut self.fresh) {
+                    self.socket.try_write_unasked(bytes)?
+                } else {
+                    0
+                };
+                self.backlog.write(&mut self.socket, cx, &bytes[sent..])
+            }
             Some(tls) => {
                 records.clear();
                 tls.send(bytes, records)?;
                 self.backlog.write(&mut self.socket, cx, records.filled())
             }
         }
+    }
+
+    /// As [`Self::send`], for the last bytes before [`Self::poll_end`], which writes them.
+    pub(super) fn send_last(&mut self, bytes: &[u8], records: &mut Records) -> io::Result<()> {
+        match &mut self.tls {
+            None => self.backlog.keep(bytes),
+            Some(tls) => {
+                records.clear();
+                tls.send(bytes, records)?;
+                self.backlog.keep(records.filled());
+            }
+        }
+        Ok(())
     }
 
     /// How many bytes have come and have not been read: ciphertext, where there is TLS.
@@ -222,7 +278,7 @@ impl Wire {
     }
 
     pub(super) fn has_backlog(&self) -> bool {
-        !self.backlog.bytes.is_empty()
+        !self.backlog.bytes.is_empty() && !self.backlog.kept
     }
 
     /// Bytes that wait until the socket takes them.
@@ -243,9 +299,14 @@ impl Wire {
         if let Some(tls) = &mut self.tls {
             records.clear();
             tls.close(records)?;
-            self.backlog.write(&mut self.socket, cx, records.filled())?;
+            self.backlog.keep(records.filled());
         }
-        ready!(self.poll_flush_backlog(cx))?;
+        self.backlog.kept = false;
+        let socket = &mut self.socket;
+        ready!(
+            self.backlog
+                .poll_drain(|bytes| socket.poll_write_last(cx, bytes))
+        )?;
         self.socket.poll_shutdown(cx)
     }
 
@@ -271,6 +332,14 @@ impl Backlog {
         cx: &mut Context<'_>,
         mut bytes: &[u8],
     ) -> io::Result<()> {
+        if self.kept {
+            self.bytes.extend_from_slice(bytes);
+            self.kept = false;
+            return match self.poll_flush(socket, cx) {
+                Poll::Ready(result) => result,
+                Poll::Pending => Ok(()),
+            };
+        }
         while self.bytes.is_empty() && !bytes.is_empty() {
             match socket.poll_write(cx, bytes) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
@@ -285,9 +354,25 @@ impl Backlog {
         Ok(())
     }
 
+    /// Adds `bytes` without writing them: they go out with what comes next.
+    fn keep(&mut self, bytes: &[u8]) {
+        self.kept |= self.bytes.is_empty() && !bytes.is_empty();
+        self.bytes.extend_from_slice(bytes);
+    }
+
     fn poll_flush(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.kept {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_drain(|bytes| socket.poll_write(cx, bytes))
+    }
+
+    fn poll_drain(
+        &mut self,
+        mut poll_write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<()>> {
         while self.sent < self.bytes.len() {
-            match ready!(socket.poll_write(cx, &self.bytes[self.sent..]))? {
+            match ready!(poll_write(&self.bytes[self.sent..]))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 n => self.sent += n,
             }

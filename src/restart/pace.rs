@@ -8,9 +8,9 @@
 //! late, and what it lost was a client.
 //!
 //! 1. *Canary*: a few, and nobody else until a quarter of them is back.
-//! 2. *Startup*: [`STARTUP_GAIN`] times the rate at which clients come back. What is on its way is
+//! 2. *Startup*: `STARTUP_GAIN` times the rate at which clients come back. What is on its way is
 //!    so bound to what has arrived: growth waits for the clients by itself, however long they take.
-//! 3. *Cruise*, once latency has grown by [`TOLERATED`], which says that the host is full: the rate
+//! 3. *Cruise*, once latency has grown by `TOLERATED`, which says that the host is full: the rate
 //!    at which a full host finishes clients is what it can do. A little less than that is asked of
 //!    it, and a little more from second to second while latency stays where it was (Vegas: Brakmo
 //!    and Peterson, IEEE JSAC 13(8), 1995).
@@ -122,7 +122,7 @@ pub struct Pace {
     filled: Duration,
 }
 
-/// How many of `clients` go first: 1 %, within [`CANARY`]. `newcomers` arrive in a second in any
+/// How many of `clients` go first: 1 %, within `CANARY`. `newcomers` arrive in a second in any
 /// case: where they are many, the canary is large enough to be seen among them within
 /// `longest_delay` (a quarter of it is twice their standard deviation).
 #[must_use]

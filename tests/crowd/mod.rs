@@ -115,6 +115,8 @@ impl Crowd {
 
 impl Drop for Crowd {
     fn drop(&mut self) {
+        // Else they would see no reason to end: nothing has changed.
+        self.newcomers_come(false);
         drop(self.coming.take());
         for thread in self.threads.drain(..) {
             // A panic has been printed by then; there is nothing to add to it.

@@ -46,6 +46,7 @@ fn event() -> impl Strategy<Value = Event> {
         6 => prop_oneof![Just(0u64), 1..100u64].prop_map(Event::Told),
         3 => result.clone().prop_map(Event::UnitJob),
         4 => result.prop_map(Event::Probed),
+        1 => Just(Event::UnitDown("it ended again".to_owned())),
         2 => Just(Event::Resume),
         1 => Just(Event::BackendLost),
         1 => Just(Event::Cancel),

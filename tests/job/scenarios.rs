@@ -40,7 +40,8 @@ fn a_restart_brings_everybody_back() {
     );
     assert_eq!(report.hurried, 0);
     assert_eq!(report.held, report.released);
-    assert!(report.held > 1_000, "most of them had to wait");
+    // The others come only when it is over.
+    assert!(report.held > 100, "many had to wait: {}", report.held);
     assert!(report.units[0].restarted_ms.is_some());
     assert!(report.returns.all_back_ms.unwrap() >= report.returns.half_back_ms.unwrap());
     println!("{report}");
@@ -215,7 +216,9 @@ fn a_cancelled_job_lets_the_held_in_again() {
     assert_eq!(report.outcome, Outcome::Canceled);
     assert!(report.drain.told < 10_000);
     assert!(!done.contains(&"RestartUnit".to_owned()));
-    assert_eq!(report.held, report.released);
+    assert_eq!(report.refused, 0);
+    // Whoever came since the last look is let in by the opening itself.
+    assert!(report.held - report.released <= 50, "{report}");
     assert_eq!(done.last().unwrap(), "Finish");
 }
 

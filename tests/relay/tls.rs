@@ -123,6 +123,14 @@ fn a_client_that_comes_back_resumes_its_session() {
     }
 }
 
+/// A second would be for a second connection at the same time.
+#[test]
+fn a_client_gets_one_ticket_and_has_it_with_its_first_answer() {
+    let world = World::start();
+    let (client, _backend) = world.secure_pair();
+    assert_eq!(client.session().tls13_tickets_received(), 1);
+}
+
 #[test]
 fn a_client_that_does_not_speak_tls_hurts_nobody() {
     let world = World::start();

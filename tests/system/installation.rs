@@ -5,7 +5,12 @@ use std::path::Path;
 use crate::machine::Machine;
 
 /// The unit files.
-pub(crate) const UNITS: [&str; 3] = ["batond.service", "batond.socket", "batond-ws.socket"];
+pub(crate) const UNITS: [&str; 4] = [
+    "batond.service",
+    "batond.socket",
+    "batond-ws.socket",
+    "batond-drain@.service",
+];
 
 /// Where the configuration is.
 pub(crate) const CONFIGURATION_FILE: &str = "/etc/batond/batond.toml";
@@ -38,7 +43,7 @@ ExecStart=/usr/bin/python3 /usr/local/lib/echo.py
 DynamicUser=yes
 ";
 
-/// Installs the programs, the units and the user.
+/// Installs the programs, the units and the user, and enables the socket.
 pub(crate) fn install(machine: &Machine) {
     machine.install_file(env!("CARGO_BIN_EXE_batond"), "/usr/bin/batond", 0o755);
     machine.install_file(env!("CARGO_BIN_EXE_batonctl"), "/usr/bin/batonctl", 0o755);
@@ -62,6 +67,7 @@ pub(crate) fn install(machine: &Machine) {
     // Names the user, so it comes after the user; else the bus leaves it out.
     machine.check(&["systemctl", "reload", "dbus"]);
     machine.check(&["systemctl", "daemon-reload"]);
+    machine.check(&["systemctl", "enable", "batond.socket"]);
 }
 
 /// Installs batond, configures and starts it in front of an application that echoes.
@@ -71,11 +77,19 @@ pub(crate) fn serve(machine: &Machine) {
 
 /// The same with something added to the configuration.
 pub(crate) fn serve_with(machine: &Machine, added: &str) {
+    install(machine);
+    application(machine);
     configure_with(machine, added);
+    machine.check(&["systemctl", "start", "batond"]);
+}
+
+/// Starts the application, and configures batond for it.
+pub(crate) fn application(machine: &Machine) {
     machine.put("/usr/local/lib/echo.py", include_str!("echo.py"));
     machine.put("/etc/systemd/system/echo.service", ECHO);
-    install(machine);
-    machine.check(&["systemctl", "start", "echo", "batond"]);
+    machine.check(&["systemctl", "daemon-reload"]);
+    machine.check(&["systemctl", "start", "echo"]);
+    configure_with(machine, "");
 }
 
 /// Writes the configuration with something added to it.

@@ -42,11 +42,13 @@ mod turnstile;
 
 mod backend;
 mod boot;
+mod coordinator;
 mod crash;
 mod death;
 mod drain;
 mod farewell;
 mod handoff;
+mod package;
 mod reload;
 mod sockets;
 mod store;

@@ -16,7 +16,8 @@ on_each_release! {
 fn systemd_has_nothing_to_say_about_the_units(machine: &Machine) {
     installation::install(machine);
     for unit in installation::UNITS {
-        let verdict = machine.run(&["systemd-analyze", "verify", unit]);
+        // The pages come with the package; that they exist is tested where they are made.
+        let verdict = machine.run(&["systemd-analyze", "verify", "--man=no", unit]);
         let said = String::from_utf8_lossy(&verdict.stderr);
         assert!(
             verdict.status.success() && said.is_empty(),

@@ -104,7 +104,7 @@ fn how(options: &Options) -> Result<command::Options, Error> {
         if name != "force" {
             return Err(unknown(name));
         }
-        how.force = bool::try_from(value.try_clone().map_err(zbus::Error::from)?)
+        how.force = bool::try_from(value.try_clone()?)
             .map_err(|_| Error::InvalidValue("force is a boolean".to_owned()))?;
     }
     Ok(how)

@@ -291,7 +291,7 @@ impl Job {
     ) -> zbus::Result<()>;
 }
 
-/// Texts and truths as they are; numbers as `t` if they can be, else as `x` or `d`.
+/// Texts and truths as they are, what is not known not at all, lists as JSON; numbers as `t` if they can be, else as `x` or `d`.
 pub(super) fn figure(value: &serde_json::Value) -> Option<OwnedVariant> {
     use serde_json::Value;
     let variant = match value {
@@ -302,6 +302,8 @@ pub(super) fn figure(value: &serde_json::Value) -> Option<OwnedVariant> {
             .or_else(|| number.as_i64().map(Variant::from))
             .or_else(|| number.as_f64().map(Variant::from))?,
         Value::String(text) => Variant::from(text.as_str()),
+        // The bus has nothing for it.
+        Value::Null => return None,
         other => Variant::from(other.to_string()),
     };
     OwnedVariant::try_from(variant).ok()

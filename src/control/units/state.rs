@@ -60,6 +60,13 @@ pub struct UnitState {
 }
 
 impl UnitState {
+    /// Its processes have ended, and nobody is about to start it.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        let over = matches!(self.active.as_str(), "failed" | "inactive");
+        over && self.outlook() == Outlook::Gone
+    }
+
     /// Its processes run, and nobody has begun to stop them.
     #[must_use]
     pub fn is_up(&self) -> bool {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -134,7 +135,7 @@ impl Drive {
     }
 
     /// Until the job is over.
-    pub(super) async fn run(mut self, updates: mpsc::UnboundedSender<Update>) {
+    pub(super) async fn run(mut self, updates: mpsc::Sender<Update>) {
         let mut actions = VecDeque::from(self.job.begin());
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -143,11 +144,13 @@ impl Drive {
             while let Some(action) = actions.pop_front() {
                 if let Action::Finish(report) = action {
                     let learned = self.job.learned_rate();
-                    let _ = updates.send(Update::Ended {
-                        job: self.id,
-                        report,
-                        learned,
-                    });
+                    let _ = updates
+                        .send(Update::Ended {
+                            job: self.id,
+                            report,
+                            learned,
+                        })
+                        .await;
                     return;
                 }
                 self.act(action, &updates).await;
@@ -173,17 +176,19 @@ impl Drive {
             if shown.as_ref() != Some(&now) {
                 let (state, progress, counts) = now.clone();
                 shown = Some(now);
-                let _ = updates.send(Update::Advanced {
-                    job: self.id,
-                    state,
-                    progress,
-                    counts,
-                });
+                let _ = updates
+                    .send(Update::Advanced {
+                        job: self.id,
+                        state,
+                        progress,
+                        counts,
+                    })
+                    .await;
             }
         }
     }
 
-    async fn act(&mut self, action: Action, updates: &mpsc::UnboundedSender<Update>) {
+    async fn act(&mut self, action: Action, updates: &mpsc::Sender<Update>) {
         let service = self.inquiry.wanted.service.clone();
         match action {
             Action::Check => {
@@ -203,7 +208,7 @@ impl Drive {
             // Who waits for it sees it by the state.
             Action::Drained => {}
             Action::RestartUnit(unit) => {
-                let units = std::rc::Rc::clone(&self.inquiry.units);
+                let units = Rc::clone(&self.inquiry.units);
                 self.answer(async move {
                     let result = match units.restart(&unit, RESTART_WITHIN).await {
                         Ok(JobResult::Done) => Ok(()),
@@ -229,10 +234,10 @@ impl Drive {
                 self.departures = None;
             }
             Action::Raise { unit, why } => {
-                let _ = updates.send(Update::Raise { service, unit, why });
+                let _ = updates.send(Update::Raise { service, unit, why }).await;
             }
             Action::Clear { .. } => {
-                let _ = updates.send(Update::Clear { service });
+                let _ = updates.send(Update::Clear { service }).await;
             }
             Action::Finish(_) => unreachable!("the loop ends with it"),
         }
@@ -298,12 +303,25 @@ impl Drive {
             },
         );
         let path = service.path().to_owned();
+        let unit = self.job.target().and_then(|one| one.unit.clone());
+        let units = Rc::clone(&self.inquiry.units);
         self.answer(async move {
             sleep(after).await;
             for address in addresses {
-                if let Err(why) = probe(&address, &host, &path, PROBE_WITHIN).await {
+                let Err(why) = probe(&address, &host, &path, PROBE_WITHIN).await else {
+                    continue;
+                };
+                let Some(unit) = unit else {
                     return Event::Probed(Err(why.to_string()));
-                }
+                };
+                // Not to wait for what will not come.
+                return match units.state(&unit).await {
+                    Ok(state) if state.is_down() => {
+                        let why = format!("it ended again ({})", state.result);
+                        Event::UnitDown(with_journal(why, &unit).await)
+                    }
+                    _ => Event::Probed(Err(why.to_string())),
+                };
             }
             Event::Probed(Ok(()))
         });

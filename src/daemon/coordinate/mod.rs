@@ -38,21 +38,55 @@ use crate::restart::report::{JobReport, Outcome};
 /// Commands that may wait for a job's task.
 const ORDERS: usize = 16;
 
-/// Over how many looks, half a second apart, the rate of newcomers is an average.
-const LOOKS: usize = 20;
+/// What jobs have told and the control loop has not heard yet. A job waits for it.
+const UPDATES: usize = 64;
+
+/// Over how many looks, half a second apart, the usual rate of newcomers is known.
+const LOOKS: usize = 60;
 
 /// All that restarts services.
 pub(super) struct Coordinator {
     units: Rc<Units>,
     running: Vec<Running>,
-    /// Arrivals of each service at the last looks, the oldest first.
-    arrivals: HashMap<String, VecDeque<u64>>,
+    /// Of each service.
+    arrivals: HashMap<String, Arrivals>,
     /// Clients a second that the host took back.
     known_rate: Option<f64>,
     /// What a service's unit took to be healthy again the last time.
     restart_took: HashMap<String, Duration>,
     pub(super) host_shutdown: bool,
-    updates: mpsc::UnboundedSender<Update>,
+    updates: mpsc::Sender<Update>,
+}
+
+/// How many came to a service between two looks.
+#[derive(Default)]
+struct Arrivals {
+    /// In all, at the last look.
+    total: u64,
+    /// The latest last.
+    lately: VecDeque<u64>,
+}
+
+impl Arrivals {
+    fn look(&mut self, total: u64, counts: bool) {
+        let came = total.saturating_sub(std::mem::replace(&mut self.total, total));
+        if counts {
+            self.lately.push_back(came);
+        }
+        if self.lately.len() > LOOKS {
+            self.lately.pop_front();
+        }
+    }
+
+    /// The lower quartile, since a crowd that comes back from a crash is not the rule. Too low an
+    /// estimate takes a newcomer for one who is back, and that one has shown as well that one can
+    /// come.
+    fn at_a_time(&self) -> f64 {
+        let mut sorted: Vec<u64> = self.lately.iter().copied().collect();
+        sorted.sort_unstable();
+        let quartile = sorted.get(sorted.len() / 4);
+        quartile.map_or(0.0, |came| *came as f64)
+    }
 }
 
 /// A job that runs.
@@ -64,8 +98,8 @@ struct Running {
 }
 
 impl Coordinator {
-    pub(super) fn new(bus: Option<&str>) -> (Self, mpsc::UnboundedReceiver<Update>) {
-        let (updates, received) = mpsc::unbounded_channel();
+    pub(super) fn new(bus: Option<&str>) -> (Self, mpsc::Receiver<Update>) {
+        let (updates, received) = mpsc::channel(UPDATES);
         let coordinator = Self {
             units: Rc::new(Units::connect(bus)),
             running: Vec::new(),
@@ -78,32 +112,24 @@ impl Coordinator {
         (coordinator, received)
     }
 
-    /// Comes every half second.
+    /// Comes every half second. While a service is restarted, most who come are those who were
+    /// told, so that time is left out.
     pub(super) fn look(&mut self, edge: &Edge) {
         let services = edge.services();
         self.arrivals
             .retain(|name, _| services.iter().any(|one| one.name == *name));
         for service in services {
             let seen = self.arrivals.entry(service.name.clone()).or_default();
-            seen.push_back(service.counters().arrived);
-            if seen.len() > LOOKS {
-                seen.pop_front();
-            }
+            let mut running = self.running.iter();
+            let counts = running.all(|one| one.wanted.service != service.name);
+            seen.look(service.counters().arrived, counts);
         }
     }
 
-    /// Newcomers a second, on average of the last looks.
+    /// Newcomers a second lately.
     fn newcomers(&self, service: &str) -> f64 {
-        let Some(seen) = self.arrivals.get(service) else {
-            return 0.0;
-        };
-        match (seen.front(), seen.back()) {
-            (Some(first), Some(last)) if seen.len() > 1 => {
-                let seconds = (seen.len() - 1) as f64 * super::control_loop::TICK.as_secs_f64();
-                last.saturating_sub(*first) as f64 / seconds
-            }
-            _ => 0.0,
-        }
+        let seen = self.arrivals.get(service).map(Arrivals::at_a_time);
+        seen.unwrap_or_default() / super::control_loop::TICK.as_secs_f64()
     }
 
     fn in_the_way(&self, wanted: &Wanted) -> Option<&Running> {
@@ -188,12 +214,13 @@ impl Daemon {
                     false
                 }
             };
-            let _ = updates.send(Update::UnitAsked {
+            let asked = Update::UnitAsked {
                 all,
                 options,
                 stops,
                 answer,
-            });
+            };
+            let _ = updates.send(asked).await;
         });
     }
 

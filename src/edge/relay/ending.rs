@@ -75,8 +75,8 @@ impl Relay {
             return;
         };
         let reply_until = Instant::now() + telling.close_timeout();
-        self.client.send(cx, telling.frame().as_bytes(), records);
-        self.client.close_sent = true;
+        self.client
+            .send_close(telling.frame().as_bytes(), cx, records);
         if telling.announces() {
             // So it stands until its answer is here.
             self.ending.outcome = Some(Outcome::Gone);
@@ -103,17 +103,16 @@ impl Relay {
                 if self.ending.outcome.is_some() {
                     self.ending.outcome = Some(Outcome::Clean);
                 }
-                self.finish(Some(CloseCode::GOING_AWAY), cx, records);
+                self.finish(Some(CloseCode::GOING_AWAY), records);
             }
             Stage::Bereft => {
                 self.answer_for_backend(cx, records);
-                self.finish(None, cx, records);
+                self.finish(None, records);
             }
             _ => {
                 self.left_first();
                 if !self.backend.close_sent {
-                    self.backend.send(cx, frame, records);
-                    self.backend.close_sent = true;
+                    self.backend.send_close(frame, cx, records);
                 }
                 self.await_other_close(self.backend.speaks);
             }
@@ -135,8 +134,7 @@ impl Relay {
             return;
         }
         self.left_first();
-        self.client.send(cx, frame, records);
-        self.client.close_sent = true;
+        self.client.send_close(frame, cx, records);
         self.await_other_close(self.client.speaks);
     }
 
@@ -171,7 +169,7 @@ impl Relay {
         self.ending.client_violation = Some(violation);
         self.close_backend(CloseCode::INTERNAL_ERROR, cx, records);
         if self.client.close_sent {
-            self.finish(None, cx, records);
+            self.finish(None, records);
         } else {
             self.left_first();
             self.tell_at_next_frame(CloseFrame::to_client(CloseCode::PROTOCOL_ERROR, ""));
@@ -211,12 +209,12 @@ impl Relay {
         if !between_frames {
             self.ending.torn = true;
             self.left_first();
-            self.finish(None, cx, &mut scratch.records);
+            self.finish(None, &mut scratch.records);
         } else if matches!(self.stage, Stage::Telling(_)) {
             self.tell(cx, &mut scratch.records);
         } else if self.backend.close_sent {
             self.answer_for_backend(cx, &mut scratch.records);
-            self.finish(None, cx, &mut scratch.records);
+            self.finish(None, &mut scratch.records);
         } else if let Some(frame) = self.entry.condole() {
             self.tell_at_next_frame(frame);
         } else {
@@ -231,8 +229,7 @@ impl Relay {
         }
         let code = self.client_code.unwrap_or(CloseCode::GOING_AWAY);
         let frame = CloseFrame::to_client(code, "");
-        self.client.send(cx, frame.as_bytes(), records);
-        self.client.close_sent = true;
+        self.client.send_close(frame.as_bytes(), cx, records);
     }
 
     /// The client's end of stream, with or without its Close before.
@@ -254,21 +251,27 @@ impl Relay {
 
     /// Sends the backend a Close of ours, unless it has had one.
     fn close_backend(&mut self, code: CloseCode, cx: &mut Context<'_>, records: &mut Records) {
-        // Inside a frame from the client nothing can be put.
-        if self.backend.close_sent || !self.client.cursor.at_frame_end() {
-            return;
+        if let Some(frame) = self.close_for_backend(code) {
+            self.backend.send(cx, frame.as_bytes(), records);
         }
-        let frame = CloseFrame::to_backend(code, "", masking_key());
-        self.backend.send(cx, frame.as_bytes(), records);
-        self.backend.close_sent = true;
     }
 
-    fn finish(&mut self, code: Option<CloseCode>, cx: &mut Context<'_>, records: &mut Records) {
+    /// The Close that the backend gets from us, if it is to get one.
+    fn close_for_backend(&mut self, code: CloseCode) -> Option<CloseFrame> {
+        // Inside a frame from the client nothing can be put.
+        if self.backend.close_sent || !self.client.cursor.at_frame_end() {
+            return None;
+        }
+        self.backend.close_sent = true;
+        Some(CloseFrame::to_backend(code, "", masking_key()))
+    }
+
+    fn finish(&mut self, code: Option<CloseCode>, records: &mut Records) {
         // What comes now is read and dropped, even if the backend takes nothing: left unread it
         // would reset the connection.
         self.client.stop_hearing();
-        if let Some(code) = code {
-            self.close_backend(code, cx, records);
+        if let Some(frame) = code.and_then(|code| self.close_for_backend(code)) {
+            self.backend.send_last(frame.as_bytes(), records);
         }
         self.stage = Stage::Finishing(Instant::now() + LINGER);
     }
@@ -304,7 +307,7 @@ impl Relay {
                 if self.backend.close_sent {
                     self.answer_for_backend(cx, &mut scratch.records);
                 }
-                self.finish(Some(CloseCode::GOING_AWAY), cx, &mut scratch.records);
+                self.finish(Some(CloseCode::GOING_AWAY), &mut scratch.records);
                 Settled::Moved
             }
             Stage::Finishing(until) => {
@@ -348,7 +351,7 @@ impl Relay {
             if self.is_announcing() {
                 self.ending.outcome = Some(Outcome::Cut);
             }
-            self.finish(Some(CloseCode::GOING_AWAY), cx, &mut scratch.records);
+            self.finish(Some(CloseCode::GOING_AWAY), &mut scratch.records);
             return Settled::Moved;
         };
         if self.is_past(next, cx) {
@@ -363,6 +366,17 @@ impl Half {
     fn stop_hearing(&mut self) {
         self.speaks = false;
         self.held = Vec::new();
+    }
+
+    /// Sends the only Close that this end gets. If it has said all it has to say, the end of the
+    /// connection follows, and goes out in the same segment.
+    fn send_close(&mut self, frame: &[u8], cx: &mut Context<'_>, records: &mut Records) {
+        if self.speaks {
+            self.send(cx, frame, records);
+        } else {
+            self.send_last(frame, records);
+        }
+        self.close_sent = true;
     }
 
     /// Writes out, ends our direction, and waits for the other's end. True: all done.

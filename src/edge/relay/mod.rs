@@ -69,6 +69,13 @@ impl Half {
         }
     }
 
+    /// As [`Self::send`], when [`Self::end`] comes next.
+    fn send_last(&mut self, bytes: &[u8], records: &mut Records) {
+        if !self.deaf && self.wire.send_last(bytes, records).is_err() {
+            self.deaf = true;
+        }
+    }
+
     /// Everything has been handed to the socket, or it takes nothing any more.
     fn is_flushed(&mut self, cx: &mut Context<'_>) -> bool {
         if self.deaf || !self.wire.has_backlog() {

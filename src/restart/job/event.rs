@@ -122,6 +122,9 @@ pub enum Event {
     UnitJob(Result<(), String>),
     /// The answer to [`Action::Probe`].
     Probed(Result<(), String>),
+    /// The unit that was restarted has ended again, and nobody starts it any more: why. It may
+    /// come instead of [`Event::Probed`].
+    UnitDown(String),
     /// The unit of a drain has been started again.
     Resume,
     /// The current target's backend is gone before it was restarted.

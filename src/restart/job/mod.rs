@@ -78,6 +78,8 @@ enum State {
         until: Duration,
         pace: Box<Pace>,
         let_in: u64,
+        /// At the last tick all who waited were let in.
+        all_went: bool,
         /// Upgrades before the first of them.
         upgraded: u64,
         then: Then,
@@ -256,6 +258,11 @@ impl Job {
             Event::Told(count) => self.told(now, count),
             Event::UnitJob(result) => self.unit_job(now, result),
             Event::Probed(result) => self.probed(now, result),
+            Event::UnitDown(why) => {
+                if matches!(self.state, State::Probing { .. }) {
+                    self.lost(now, why);
+                }
+            }
             Event::Resume => self.resume(now),
             Event::BackendLost => {
                 if matches!(self.state, State::Announcing { .. }) {

@@ -202,6 +202,7 @@ impl Job {
             until: now + self.order.hold,
             pace: Box::new(Pace::in_again(settings)),
             let_in: 0,
+            all_went: false,
             upgraded: self.last.upgraded,
             then,
         };
@@ -214,6 +215,7 @@ impl Job {
             until,
             pace,
             let_in,
+            all_went,
             upgraded,
             then,
         } = &mut self.state
@@ -226,12 +228,18 @@ impl Job {
                 back: self.last.upgraded.saturating_sub(*upgraded),
                 latency: self.last.latency,
             };
-            let count = pace.next(now, seen).min(self.last.waiting);
-            if count > 0 {
-                *let_in += count;
-                self.actions.push(Action::LetIn(count));
+            let count = pace.next(now, seen);
+            // Newcomers go on coming: the line need not get empty for the hold to be opened, only
+            // so short that all of it can go at once, twice in a row.
+            let all = count >= self.last.waiting;
+            if !(all && std::mem::replace(all_went, all)) {
+                let count = count.min(self.last.waiting);
+                if count > 0 {
+                    *let_in += count;
+                    self.actions.push(Action::LetIn(count));
+                }
+                return;
             }
-            return;
         }
         match std::mem::replace(then, Then::Next) {
             Then::Next => {

@@ -139,7 +139,7 @@ fn count_instructions(
         program: "valgrind".into(),
         arguments,
     };
-    let mut process = Process::start(&name, PROXY_CORE, &launch, &folder, false)?;
+    let mut process = Process::start(&name, &[PROXY_CORE], &launch, &folder, false)?;
     process.wait_until_listening(listen)?;
     let words: Vec<String> = work.arguments.iter().map(|&word| word.to_owned()).collect();
     let authority = Some(stage.certificate.authority.as_path());

@@ -1,4 +1,4 @@
-//! The step between the conductor and every process that it starts: pin to a core, raise the
+//! The step between the conductor and every process that it starts: pin to its cores, raise the
 //! descriptor limit, end with the conductor, then become the program. All three survive exec and
 //! are inherited by its workers (except the last, which the program's own main process looks after).
 
@@ -14,9 +14,9 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The core to run on
-    #[arg(long)]
-    core: usize,
+    /// The cores to run on, with commas between
+    #[arg(long, value_delimiter = ',', required = true)]
+    cores: Vec<usize>,
     /// The program and its arguments
     #[arg(last = true, required = true)]
     program: Vec<OsString>,
@@ -25,9 +25,11 @@ pub(crate) struct Options {
 /// Returns only on failure.
 pub(crate) fn become_program(options: &Options) -> Result<()> {
     let mut cores = CpuSet::new();
-    cores.set(options.core);
+    for &core in &options.cores {
+        cores.set(core);
+    }
     sched_setaffinity(None, &cores)
-        .with_context(|| format!("cannot pin to core {}", options.core))?;
+        .with_context(|| format!("cannot pin to the cores {:?}", options.cores))?;
 
     let limit = getrlimit(Resource::Nofile);
     setrlimit(

@@ -1,4 +1,4 @@
-//! Processes of the benchmark: started on a core, asked for CPU time and memory, always stopped.
+//! Processes of the benchmark: started on their cores, asked for CPU time and memory, always stopped.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -30,11 +30,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `launch` on `core`; what it prints goes to a file in `folder`, or, with `piped`, its
+    /// Starts `launch` on `cores`; what it prints goes to a file in `folder`, or, with `piped`, its
     /// standard input and output come back in the child.
     pub(crate) fn start(
         name: &str,
-        core: usize,
+        cores: &[usize],
         launch: &Launch,
         folder: &Path,
         piped: bool,
@@ -43,7 +43,8 @@ impl Process {
         let errors =
             File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["place", "--core", &core.to_string(), "--"]);
+        let cores: Vec<_> = cores.iter().map(usize::to_string).collect();
+        command.args(["place", "--cores", &cores.join(","), "--"]);
         command
             .arg(&launch.program)
             .args(&launch.arguments)
@@ -131,14 +132,19 @@ impl Process {
         Ok(())
     }
 
-    /// Fails unless every thread of the process and its workers may run on `core` only.
-    pub(crate) fn check_pinned(&self, core: usize) -> Result<()> {
+    /// Fails unless every thread of the process and its workers may run on `cores` only, which
+    /// follow each other.
+    pub(crate) fn check_pinned(&self, cores: &[usize]) -> Result<()> {
+        let expected = match cores {
+            [first, .., last] => format!("{first}-{last}"),
+            _ => cores.iter().map(usize::to_string).collect(),
+        };
         for thread in self.threads()? {
             let status = fs::read_to_string(thread.join("status"))?;
             let allowed = field(&status, "Cpus_allowed_list:").unwrap_or_default();
             ensure!(
-                allowed == core.to_string(),
-                "{}: {} runs on cores {allowed}, not on {core}",
+                allowed == expected,
+                "{}: {} runs on cores {allowed}, not on {expected}",
                 self.name,
                 thread.display()
             );
@@ -175,20 +181,26 @@ impl Process {
         Ok(sum)
     }
 
-    /// [`memory`](Self::memory) once it has not changed for a second (or after six).
-    pub(crate) fn settled_memory(&self) -> Result<u64> {
+    /// [`memory`](Self::memory) once it has not changed for so many seconds (or after six times
+    /// as many).
+    pub(crate) fn settled_memory(&self, seconds: u32) -> Result<u64> {
         let mut memory = self.memory()?;
         let mut unchanged = 0;
-        for _ in 0..60 {
+        for _ in 0..60 * seconds {
             pause(Duration::from_millis(100));
             let now = self.memory()?;
             unchanged = if now == memory { unchanged + 1 } else { 0 };
             memory = now;
-            if unchanged == 10 {
+            if unchanged == 10 * seconds {
                 break;
             }
         }
         Ok(memory)
+    }
+
+    /// Asks it to end, and does not wait.
+    pub(crate) fn ask_to_end(&self) {
+        self.signal(Signal::TERM);
     }
 
     /// One folder of /proc per thread.

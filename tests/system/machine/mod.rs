@@ -163,6 +163,25 @@ impl Machine {
         entered
     }
 
+    /// Runs a program of the host to its end, on the machine's processes and network. It sees the
+    /// host's files, and the machine's in [`root`](Self::root).
+    pub(crate) fn run_from_host(&self, command: &[&str]) -> Output {
+        Command::new("timeout")
+            .args(["--kill-after=5", COMMAND_SECONDS])
+            .args(["nsenter", "--pid", "--net", "--ipc", "--uts", "--cgroup"])
+            .args(["--target", &self.leader.pid().to_string()])
+            .args(command)
+            .env("LANG", "C.UTF-8")
+            .stdin(Stdio::null())
+            .output()
+            .expect("run nsenter")
+    }
+
+    /// What the host calls the machine's root directory.
+    pub(crate) fn root(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.leader.pid()))
+    }
+
     /// Copies a file of the host into the machine; folders on the way are made. `mode` are its
     /// permissions.
     pub(crate) fn install_file(&self, host: impl AsRef<Path>, inside: &str, mode: u32) {
@@ -182,8 +201,7 @@ impl Machine {
     /// What the host calls a path of the machine. Absolute symbolic links on the way would lead to
     /// the host's files: Debian's own (`/bin`, `/lib`) are relative.
     pub(crate) fn path(&self, inside: &str) -> PathBuf {
-        let root = PathBuf::from(format!("/proc/{}/root", self.leader.pid()));
-        let path = root.join(inside.trim_start_matches('/'));
+        let path = self.root().join(inside.trim_start_matches('/'));
         let folder = path.parent().expect("a path within the machine");
         fs::create_dir_all(folder).expect("make a folder in a machine");
         path

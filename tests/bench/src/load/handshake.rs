@@ -56,6 +56,7 @@ impl Handshakes {
         let may_begin = || match round.until {
             Until::Seconds(seconds) => start.elapsed() < Duration::from_secs_f64(seconds),
             Until::Units(units) => begun.fetch_add(1, Ordering::Relaxed) < units,
+            Until::Told => false,
         };
         let shares = std::thread::scope(|scope| {
             let threads: Vec<_> = self

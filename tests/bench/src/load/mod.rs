@@ -4,6 +4,7 @@
 //! `{"until":{"Seconds":1.0},"active":100,"rotate":false}`.
 
 mod connect;
+mod farewell;
 mod handshake;
 mod latency;
 mod record;
@@ -53,6 +54,8 @@ pub(crate) struct Round {
 pub(crate) enum Until {
     Seconds(f64),
     Units(u64),
+    /// Sends nothing, and waits until every client has been sent a Close frame.
+    Told,
 }
 
 /// What came of a round. A unit is a round trip, or a whole connection from SYN to FIN.

@@ -50,27 +50,29 @@ struct Script {
     echo: Vec<u8>,
 }
 
-struct Client {
-    stream: TcpStream,
+pub(super) struct Client {
+    pub(super) stream: TcpStream,
     /// None: plain TCP.
-    records: Option<Records>,
+    pub(super) records: Option<Records>,
     echoes: Echoes,
     /// The beginning of a record whose rest has not come yet.
-    partial: Vec<u8>,
+    pub(super) partial: Vec<u8>,
     /// What the kernel did not take yet.
     outgoing: Vec<u8>,
     /// When the messages under way were sent.
     sent: VecDeque<Instant>,
+    /// The Close frame that the proxy sent of its own accord, or what has come of it.
+    pub(super) farewell: Vec<u8>,
 }
 
 pub(crate) struct Relay {
     poll: OwnedFd,
-    clients: Vec<Client>,
+    pub(super) clients: Vec<Client>,
     /// Whose turn it is, where clients take turns. Goes on from round to round.
     turn: usize,
     script: Script,
     /// Shared by all clients: what is received, and what is sealed.
-    received: Vec<u8>,
+    pub(super) received: Vec<u8>,
     sealed: Vec<u8>,
     latencies: Latencies,
 }
@@ -116,6 +118,7 @@ impl Relay {
         let (deadline, limit) = match round.until {
             Until::Seconds(seconds) => (Duration::from_secs_f64(seconds), u64::MAX),
             Until::Units(units) => (Duration::MAX, units),
+            Until::Told => return self.await_closes(),
         };
         self.latencies.clear();
         let start = Instant::now();
@@ -188,7 +191,7 @@ impl Relay {
         at
     }
 
-    fn wait(&self, events: &mut Vec<Event>, missing: u64) -> Result<()> {
+    pub(super) fn wait(&self, events: &mut Vec<Event>, missing: u64) -> Result<()> {
         let spare = rustix::buffer::spare_capacity(events);
         match epoll::wait(&self.poll, spare, Some(&PATIENCE)) {
             Ok(0) => bail!("no echo for {} s, {missing} are missing", PATIENCE.tv_sec),
@@ -346,6 +349,7 @@ impl Client {
             partial: Vec::new(),
             outgoing: Vec::new(),
             sent: VecDeque::new(),
+            farewell: Vec::new(),
         })
     }
 }

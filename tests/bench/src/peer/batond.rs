@@ -1,4 +1,4 @@
-//! batond: one worker.
+//! batond: one worker, or two.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::{ROOM, Site};
 use crate::certificate::NAME;
 
-pub(super) fn configure(site: &Site) -> Result<Vec<OsString>> {
+pub(super) fn configure(site: &Site, workers: usize) -> Result<Vec<OsString>> {
     let Site {
         listen,
         backend,
@@ -19,7 +19,7 @@ pub(super) fn configure(site: &Site) -> Result<Vec<OsString>> {
     let authority = certificate.authority.display();
     let path = folder.join("batond.toml");
     let text = format!(
-        r#"workers = 1
+        r#"workers = {workers}
 
 [listener.wss]
 address = "{listen}"

@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 use super::{ROOM, Site};
 
 /// `maxconn` counts clients; without `timeout tunnel` idle WebSockets would be cut by the client
-/// timeout. Tickets, TCP_NODELAY and 16 KiB buffers are its defaults.
+/// timeout. Tickets (two, for which it has no setting), TCP_NODELAY and 16 KiB buffers are its
+/// defaults.
 pub(super) fn configure(site: &Site) -> Result<Vec<OsString>> {
     let Site {
         listen,

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::certificate::Certificate;
 use crate::process::Launch;
+use crate::run::{LOAD_CORE, PROXY_CORE};
 
 /// How many clients every peer must have room for. Each costs a proxy two descriptors.
 pub(crate) const ROOM: usize = 9_800;
@@ -28,6 +29,10 @@ pub(crate) enum Peer {
     None,
     #[serde(rename = "batond")]
     Batond,
+    /// Two workers on both cores, to see whether a second one makes anything dearer
+    #[value(name = "batond-2")]
+    #[serde(rename = "batond-2")]
+    BatondTwo,
     #[serde(rename = "haproxy")]
     Haproxy,
     #[serde(rename = "nginx")]
@@ -65,6 +70,7 @@ impl Peer {
         match self {
             Self::None => "no proxy",
             Self::Batond => "batond",
+            Self::BatondTwo => "batond-2",
             Self::Haproxy => "haproxy",
             Self::Nginx => "nginx",
             Self::NginxLarge => "nginx-32k",
@@ -74,7 +80,15 @@ impl Peer {
 
     /// Whether it is one to compare batond with.
     pub(crate) fn is_rival(self) -> bool {
-        !matches!(self, Self::None | Self::Batond)
+        !matches!(self, Self::None | Self::Batond | Self::BatondTwo)
+    }
+
+    /// Where it runs.
+    pub(crate) fn cores(self) -> &'static [usize] {
+        match self {
+            Self::BatondTwo => &[PROXY_CORE, LOAD_CORE],
+            _ => &[PROXY_CORE],
+        }
     }
 
     pub(crate) fn speaks_tls(self) -> bool {
@@ -85,7 +99,7 @@ impl Peer {
     pub(crate) fn program(self, programs: &Programs) -> Result<PathBuf, String> {
         let (path, otherwise) = match self {
             Self::None => return std::env::current_exe().map_err(|error| error.to_string()),
-            Self::Batond => (
+            Self::Batond | Self::BatondTwo => (
                 programs.batond.clone(),
                 "cargo build --release, or --batond PATH",
             ),
@@ -104,7 +118,7 @@ impl Peer {
         let flag = match self {
             Self::None => return "the application behind all of them".to_owned(),
             Self::Haproxy | Self::Nginx | Self::NginxLarge => "-v",
-            Self::Batond | Self::Sozu => "--version",
+            Self::Batond | Self::BatondTwo | Self::Sozu => "--version",
         };
         let Ok(output) = Command::new(program).arg(flag).output() else {
             return "version unknown".to_owned();
@@ -129,7 +143,8 @@ impl Peer {
                     site.listen.port().to_string().into(),
                 ]
             }
-            Self::Batond => batond::configure(site)?,
+            Self::Batond => batond::configure(site, 1)?,
+            Self::BatondTwo => batond::configure(site, 2)?,
             Self::Haproxy => haproxy::configure(site)?,
             Self::Nginx => nginx::configure(site, None)?,
             Self::NginxLarge => nginx::configure(site, Some("32k"))?,

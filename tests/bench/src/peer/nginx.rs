@@ -44,6 +44,7 @@ http {{
     ssl_certificate_key {key};
     ssl_protocols TLSv1.3;
     ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+    ssl_conf_command NumTickets 1;
     ssl_ecdh_curve X25519;
     ssl_session_cache shared:sessions:10m;
     server {{

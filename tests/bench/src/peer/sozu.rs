@@ -9,7 +9,8 @@ use super::{ROOM, Site};
 use crate::certificate::NAME;
 
 /// `max_buffers` defaults to 1,000, too few for the clients of the idle measure, which need two
-/// each; the timeouts to 30 s, which cuts idle WebSockets; tickets to four, where the others send two.
+/// each; the timeouts to 30 s, which cuts idle WebSockets; tickets to four,
+/// where batond sends one.
 pub(super) fn configure(site: &Site) -> Result<Vec<OsString>> {
     let Site {
         listen,
@@ -42,7 +43,7 @@ tls_versions = ["TLS_V13"]
 cipher_list = ["TLS13_AES_128_GCM_SHA256"]
 groups_list = ["x25519"]
 alpn_protocols = ["http/1.1"]
-send_tls13_tickets = 2
+send_tls13_tickets = 1
 front_timeout = 3600
 back_timeout = 3600
 

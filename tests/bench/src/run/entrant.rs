@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::{Loader, Measure, PROXY_CORE, Sample, Stage, free_addresses};
+use super::{Loader, Measure, Sample, Stage, free_addresses};
 use crate::load::Round;
 use crate::peer::{Peer, Site};
 use crate::process::Process;
@@ -82,7 +82,7 @@ impl Instance {
             folder: &folder,
         };
         let launch = peer.configure(program, &site)?;
-        let mut process = Process::start(&name, PROXY_CORE, &launch, &folder, false)?;
+        let mut process = Process::start(&name, peer.cores(), &launch, &folder, false)?;
         process.wait_until_listening(address)?;
         Ok(Self {
             peer,
@@ -102,7 +102,7 @@ impl Instance {
         let loader = Loader::start(&name, self.address, authority, work, stage.folder.path())
             .with_context(|| self.process.last_words())?;
         self.process.find_workers()?;
-        self.process.check_pinned(PROXY_CORE)?;
+        self.process.check_pinned(self.peer.cores())?;
         Ok(loader)
     }
 
@@ -113,8 +113,20 @@ impl Instance {
         round: Round,
         stage: &Stage,
     ) -> Result<Sample> {
+        self.sample_after(loader, round, stage, |_| {})
+    }
+
+    /// One round that begins with `what` is done to the proxy.
+    pub(crate) fn sample_after(
+        &self,
+        loader: &mut Loader,
+        round: Round,
+        stage: &Stage,
+        what: impl FnOnce(&Process),
+    ) -> Result<Sample> {
         let proxy = self.process.cpu_ns()?;
         let application = stage.application.cpu_ns()?;
+        what(&self.process);
         let outcome = loader
             .round(round)
             .with_context(|| self.process.last_words())?;

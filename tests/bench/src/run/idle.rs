@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::entrant::{Entrant, Instance};
 use super::{Measure, Options, Sample, Stage};
 use crate::load::{Round, Until};
+use crate::peer::Peer;
 
 /// Clients with messages under way in the measure of flatness.
 const ACTIVE: usize = 100;
@@ -23,7 +24,15 @@ pub(crate) struct Idle {
     /// After all clients have left.
     pub(crate) after: u64,
     pub(crate) flatness: Vec<Flatness>,
+    /// From the order to stop until each of them has a Close frame, which nobody has answered by
+    /// then. None: the peer tells its clients nothing.
+    pub(crate) broadcast: Option<Sample>,
 }
+
+/// How long memory must stay the same before it is read.
+const STILL: u32 = 1;
+/// The same after the clients have left: allocators that give memory back take their time.
+const STILL_AFTERWARDS: u32 = 4;
 
 /// One round of 64-byte messages with 100 active clients, three ways, right after each other.
 #[derive(Serialize)]
@@ -54,11 +63,11 @@ pub(crate) fn measure(entrant: &mut Entrant, stage: &mut Stage, options: &Option
     let clients = options.idle as usize;
     let mut house = entrant.again(stage)?;
     warm_up(&mut house, stage)?;
-    let before = house.process.settled_memory()?;
+    let before = house.process.settled_memory(STILL)?;
 
     let work = ["relay", "--clients", &clients.to_string()].map(str::to_owned);
     let mut loader = house.loader("idle", &work, stage)?;
-    let connected = house.process.settled_memory()?;
+    let connected = house.process.settled_memory(STILL)?;
 
     let seconds = options.seconds / 2.0;
     let active = ACTIVE.min(clients);
@@ -83,9 +92,13 @@ pub(crate) fn measure(entrant: &mut Entrant, stage: &mut Stage, options: &Option
         active,
         rotate: true,
     })?;
-    let used = house.process.settled_memory()?;
+    let used = house.process.settled_memory(STILL)?;
     drop(loader);
-    let after = house.process.settled_memory()?;
+    let after = house.process.settled_memory(STILL_AFTERWARDS)?;
+    let broadcast = match entrant.peer {
+        Peer::Batond => Some(broadcast(&mut house, &work, stage)?),
+        _ => None,
+    };
     Ok(Idle {
         clients,
         before,
@@ -93,7 +106,19 @@ pub(crate) fn measure(entrant: &mut Entrant, stage: &mut Stage, options: &Option
         used,
         after,
         flatness,
+        broadcast,
     })
+}
+
+/// All clients come once more, and the process is told to stop.
+fn broadcast(house: &mut Instance, work: &[String], stage: &Stage) -> Result<Sample> {
+    let mut loader = house.loader("broadcast", work, stage)?;
+    let round = Round {
+        until: Until::Told,
+        active: 0,
+        rotate: false,
+    };
+    house.sample_after(&mut loader, round, stage, |process| process.ask_to_end())
 }
 
 /// What a process sets up at its first clients is not theirs.

@@ -38,7 +38,7 @@ impl Loader {
             program: std::env::current_exe()?,
             arguments,
         };
-        let mut process = Process::start(name, LOAD_CORE, &launch, folder, true)?;
+        let mut process = Process::start(name, &[LOAD_CORE], &launch, folder, true)?;
         let (Some(commands), Some(outcomes)) =
             (process.child().stdin.take(), process.child().stdout.take())
         else {

@@ -41,6 +41,7 @@ impl Measure {
         match peer {
             Peer::None => self != Self::Resumed,
             Peer::NginxLarge => self == Self::Large,
+            Peer::BatondTwo => matches!(self, Self::Small | Self::Full),
             _ => true,
         }
     }

@@ -40,7 +40,7 @@ pub(crate) const LOAD_CORE: usize = 1;
 pub(crate) struct Options {
     /// Who takes part, by name, with commas between
     #[arg(long, value_enum, value_delimiter = ',',
-        default_values = ["batond", "haproxy", "nginx", "nginx-32k", "sozu"])]
+        default_values = ["batond", "batond-2", "haproxy", "nginx", "nginx-32k", "sozu"])]
     peers: Vec<Peer>,
     #[command(flatten)]
     programs: Programs,
@@ -129,7 +129,7 @@ impl Stage {
             arguments,
         };
         let mut application =
-            Process::start("application", LOAD_CORE, &launch, folder.path(), false)?;
+            Process::start("application", &[LOAD_CORE], &launch, folder.path(), false)?;
         application.wait_until_listening(backends[instances - 1])?;
         Ok(Self {
             folder,
@@ -241,7 +241,7 @@ fn idle_clients(
 ) -> Result<()> {
     for entrant in entrants
         .iter_mut()
-        .filter(|entrant| entrant.peer.speaks_tls())
+        .filter(|entrant| entrant.peer != Peer::BatondTwo)
     {
         eprintln!("{} idle clients of {}", options.idle, entrant.peer.name());
         match idle::measure(entrant, stage, options) {

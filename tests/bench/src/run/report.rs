@@ -74,6 +74,7 @@ pub(super) fn print(options: &Options, results: &Results) {
         }),
     );
     print_bottleneck(results);
+    print_second_core(results);
     print_idle(results);
     print_noise(results);
 }
@@ -149,7 +150,10 @@ fn digits(value: f64) -> String {
 /// Says whether the proxies were the bottleneck, and what follows if not.
 fn print_bottleneck(results: &Results) {
     let rows = || results.samples.iter().flat_map(|(_, rows)| rows);
-    let proxied = || rows().filter(|(peer, samples)| *peer != Peer::None && !samples.is_empty());
+    let has_a_core = |(peer, samples): &&Row| {
+        !matches!(peer, Peer::None | Peer::BatondTwo) && !samples.is_empty()
+    };
+    let proxied = || rows().filter(has_a_core);
     let least = |of: fn(&Sample) -> f64| {
         let medians = proxied().map(|(_, samples)| median(samples.iter().map(of)));
         medians.fold(f64::INFINITY, f64::min)
@@ -170,6 +174,27 @@ fn print_bottleneck(results: &Results) {
         println!(
             "  Sometimes neither core was full: other programs ran, or both sides waited for each other."
         );
+    }
+}
+
+/// What two workers on two cores take for the same work. Both cores also carry the load, so rates
+/// say nothing; CPU time does, which is where contention between workers would show.
+fn print_second_core(results: &Results) {
+    for (measure, rows) in &results.samples {
+        let of = |wanted| rows.iter().find(|(peer, _)| *peer == wanted);
+        let (Some((_, one)), Some((_, two))) = (of(Peer::Batond), of(Peer::BatondTwo)) else {
+            continue;
+        };
+        let pairs = one.iter().zip(two);
+        let ratio = median(pairs.map(|(one, two)| two.cost() / one.cost()));
+        if ratio.is_finite() {
+            println!(
+                "  {}: with two workers on two cores a unit takes {ratio:.2} times the CPU time, so the \
+                 second\n  core gives up to {:.2} times the throughput.",
+                measure.label(),
+                2.0 / ratio
+            );
+        }
     }
 }
 
@@ -236,6 +261,19 @@ fn print_idle(results: &Results) {
     println!(
         "  \"in turn\": every client speaks once before any speaks again, so caches do not help."
     );
+    for (peer, idle) in &results.idle {
+        if let Some(told) = &idle.broadcast {
+            println!(
+                "\nBroadcast: {} told all {} idle clients to leave in {:.2} s of CPU time, {:.1} µs each\n\
+                 ({:.2} s by the clock, the clients' own work included).",
+                peer.name(),
+                told.outcome.units,
+                told.proxy_ns as f64 / 1e9,
+                told.cost(),
+                told.outcome.seconds
+            );
+        }
+    }
 }
 
 /// How much the machine itself changed, and what broke.
