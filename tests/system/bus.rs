@@ -140,7 +140,7 @@ fn action(method: &str) -> Option<&'static str> {
 /// Signature and values for `busctl call`; `job` is the number of a job.
 fn arguments<'a>(method: &str, job: &'a str) -> Vec<&'a str> {
     match method {
-        "Reload" | "Upgrade" => vec!["a{sv}", "0"],
+        "Reload" | "Upgrade" | "Forecast" => vec!["a{sv}", "0"],
         "Restart" | "Drain" => vec!["sa{sv}", "echo", "1", "force", "b", "false"],
         "Resume" | "Plan" => vec!["sa{sv}", "echo", "0"],
         "DrainUnit" | "ResumeUnit" => vec!["sa{sv}", "echo.service", "0"],
@@ -281,6 +281,10 @@ impl<'a> Transcript<'a> {
                 .starts_with("ta(ssst) 1 1 \"echo\" \"own\"")
         );
         assert!(self.must(user, "Plan").contains("\"service\" s \"echo\""));
+        assert!(
+            self.must(user, "Forecast")
+                .contains("\"critical\" \"expired\"")
+        );
         for (get, list, path) in [
             (
                 "GetService",
