@@ -7,7 +7,7 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::jobs::JobId;
-use super::view::{Census, View};
+use super::view::{Census, Foretold, View};
 use crate::restart::interlock::Plan;
 
 /// Requests that may wait for the control loop. An operator sends one, and waits.
@@ -136,6 +136,11 @@ pub enum Request {
         /// Who waits.
         answer: oneshot::Sender<Result<Box<Plan>, Refusal>>,
     },
+    /// Somebody wants to know what will become of the certificates in use.
+    Forecast {
+        /// Who waits. What comes first is first.
+        answer: oneshot::Sender<Vec<Foretold>>,
+    },
     /// Somebody wants to know who is connected.
     Clients {
         /// Of this service only; None: of all.
@@ -216,6 +221,16 @@ impl Outlet {
         let (answer, planned) = oneshot::channel();
         self.send(Request::Plan { service, answer })?;
         planned.await.unwrap_or_else(|_| Err(ending()))
+    }
+
+    /// What will become of the certificates in use, if nothing is done, in order of time.
+    ///
+    /// # Errors
+    /// Too many requests wait, or the process ends.
+    pub async fn forecast(&self) -> Result<Vec<Foretold>, Refusal> {
+        let (answer, foretold) = oneshot::channel();
+        self.send(Request::Forecast { answer })?;
+        foretold.await.map_err(|_| ending())
     }
 
     /// Who is connected, of one service or of all; at most `limit` of them by name.

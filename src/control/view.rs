@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::jobs::JobView;
 use super::problem::Problem;
+use crate::certificate::forecast::Change;
 use crate::config::ServiceConfig;
 use crate::edge::listener::Origin;
 use crate::restart::lifecycle::Phase;
@@ -109,4 +110,13 @@ pub struct ClientView {
     pub address: Option<IpAddr>,
     /// When its WebSocket began.
     pub since: Timestamp,
+}
+
+/// Something that will become of a certificate in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foretold {
+    /// The name of the certificate.
+    pub certificate: String,
+    /// What, and when.
+    pub change: Change,
 }

@@ -60,11 +60,15 @@ pub(super) enum Command {
     #[command(
         after_help = "JSON: [{name, names: [host or address], not_before, not_after, \
                             fingerprint (SHA-256 of the leaf, hexadecimal), chain: path, \
-                            listeners: [name]}]"
+                            listeners: [name]}]; with --forecast: [{certificate, at, severity \
+                            (info, warning or critical), finding (its name), what}]"
     )]
     Certificates {
         /// This one only
         name: Option<String>,
+        /// Show instead what will end or fail if nothing is done, and when, the soonest first
+        #[arg(long)]
+        forecast: bool,
     },
     /// List what is wrong, the worst first
     #[command(

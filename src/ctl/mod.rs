@@ -2,13 +2,14 @@
 //! a table, JSON or a line, and an exit code.
 //!
 //! [`args`] says what there is, `daemon` makes the calls, `follow` waits for the end of a job, `listing`,
-//! `job`, `status` and `monitor` read what comes back, `table` and `progress` show it.
+//! `forecast`, `job`, `status` and `monitor` read what comes back, `table` and `progress` show it.
 
 pub mod args;
 mod attach;
 mod daemon;
 mod failure;
 mod follow;
+mod forecast;
 mod job;
 mod listing;
 mod monitor;
@@ -28,6 +29,7 @@ use zbus::{DynamicType, OwnedObjectPath, Variant};
 use self::args::{Args, Command};
 use self::daemon::Daemon;
 use self::failure::Failure;
+use self::forecast::Change;
 use self::job::Job;
 use self::listing::{Certificate, Clients, Problem, Service};
 use self::progress::Progress;
@@ -88,7 +90,11 @@ async fn run(args: Args) -> Result<(), Failure> {
             let clients = Clients::of(&daemon, service.as_deref(), limit).await?;
             clients.write(page)?;
         }
-        Command::Certificates { name } => {
+        Command::Certificates {
+            name,
+            forecast: true,
+        } => listing::write(page, &Change::all(&daemon, name.as_deref()).await?)?,
+        Command::Certificates { name, .. } => {
             let all = listing::named::<Certificate>(&daemon, name.as_deref()).await?;
             listing::write(page, &all)?;
         }

@@ -74,6 +74,10 @@ impl Daemon {
                         self.plan(&service, answer);
                         None
                     }
+                    Request::Forecast { answer } => {
+                        self.foretell(answer);
+                        None
+                    }
                     Request::Clients { service, limit, answer } => {
                         self.answer_clients(service, limit, answer);
                         None

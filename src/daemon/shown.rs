@@ -4,13 +4,18 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustls::sign::CertifiedKey;
 use tokio::sync::oneshot;
 
+use super::coordinate::InUse;
 use super::life::Daemon;
+use crate::certificate::forecast::Change;
 use crate::certificate::leaf::Leaf;
 use crate::config::{Config, ServiceConfig};
-use crate::control::view::{Census, CertificateView, ClientView, ListenerView, ServiceView, View};
+use crate::control::view::{
+    Census, CertificateView, ClientView, Foretold, ListenerView, ServiceView, View,
+};
 use crate::edge::Connected;
 use crate::edge::listener::{Cookie, Listener};
 
@@ -124,4 +129,32 @@ impl Daemon {
             });
         });
     }
+    /// Works out what will become of the certificates, beside everything else that happens, for
+    /// one caller after the other, as above.
+    pub(super) fn foretell(&self, answer: oneshot::Sender<Vec<Foretold>>) {
+        let in_use = Arc::clone(&self.examined);
+        let counting = Rc::clone(&self.counting);
+        tokio::task::spawn_local(async move {
+            let _turn = counting.lock().await;
+            let work = tokio::task::spawn_blocking(move || foretold(&in_use, Timestamp::now()));
+            // An answer that is dropped says that there is none.
+            if let Ok(foretold) = work.await {
+                let _ = answer.send(foretold);
+            }
+        });
+    }
+}
+
+fn foretold(in_use: &[InUse], now: Timestamp) -> Vec<Foretold> {
+    let of = |one: &InUse| {
+        let view = |change: Change| Foretold {
+            certificate: one.name.clone(),
+            change,
+        };
+        let changes = one.examination.forecast(now).into_iter();
+        changes.map(view).collect::<Vec<_>>()
+    };
+    let mut all: Vec<Foretold> = in_use.iter().flat_map(of).collect();
+    all.sort_by_key(|one| one.change.at);
+    all
 }

@@ -1,5 +1,7 @@
 //! What a script reads: the fields that the help promises.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -16,9 +18,13 @@ fn fields(value: &Value) -> Vec<&str> {
         .collect()
 }
 
+fn time(value: &Value) -> Timestamp {
+    let time = value.as_str().unwrap().parse();
+    time.unwrap_or_else(|error| panic!("{value}: {error}"))
+}
+
 fn is_time(value: &Value) {
-    let time: Result<Timestamp, _> = value.as_str().unwrap().parse();
-    assert!(time.is_ok(), "{value}");
+    time(value);
 }
 
 #[test]
@@ -75,6 +81,18 @@ fn every_listing_has_the_promised_fields() {
     assert_eq!(certificate["listeners"], json!(["wss"]));
     is_time(&certificate["not_before"]);
     is_time(&certificate["not_after"]);
+
+    let forecast = json(&world, &["certificates", "--forecast"]);
+    let changes = forecast.as_array().unwrap();
+    let expected = ["at", "certificate", "finding", "severity", "what"];
+    assert_eq!(fields(&changes[0]), expected);
+    changes.iter().for_each(|one| is_time(&one["at"]));
+    let last = changes.last().unwrap();
+    assert_eq!(last["certificate"], "example");
+    assert_eq!(last["finding"], "expired");
+    // The last second is still within the time.
+    let not_after = time(&certificate["not_after"]);
+    assert_eq!(time(&last["at"]), not_after + Duration::from_secs(1));
 
     let problems = json(&world, &["problems"]);
     assert_eq!(problems, status["problems"]);

@@ -84,6 +84,29 @@ fn certificates_are_listed_with_their_end() {
 }
 
 #[test]
+fn what_will_become_of_certificates_is_listed() {
+    let (world, _, _folder) = rich_world();
+    let text = said(&world, &["certificates", "example", "--forecast"]);
+    let (head, rows) = text.split_once('\n').unwrap();
+    assert_eq!(
+        columns(head),
+        ["CERTIFICATE", "WHEN", "SEVERITY", "WHAT"],
+        "{text}"
+    );
+    let end = columns(rows.lines().last().unwrap());
+    // The last of the 90 days may be over by a moment.
+    assert!(["in 89 days", "in 90 days"].contains(&end[1]), "{text}");
+    assert_eq!((end[0], end[2]), ("example", "critical"), "{text}");
+    assert!(end[3].contains(": every client of "), "{text}");
+
+    let plain = World::with(&[("ws", address())]);
+    assert_eq!(
+        said(&plain, &["certificates", "--forecast"]),
+        "nothing is foretold\n"
+    );
+}
+
+#[test]
 fn jobs_and_problems_are_listed() {
     let world = World::with(&[("ws", address())]);
     assert_eq!(

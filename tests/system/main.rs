@@ -42,6 +42,7 @@ mod turnstile;
 
 mod backend;
 mod boot;
+mod bus;
 mod coordinator;
 mod crash;
 mod death;

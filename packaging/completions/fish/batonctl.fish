@@ -56,6 +56,7 @@ complete -c batonctl -n "__fish_batonctl_using_subcommand clients" -l bus -d 'D-
 complete -c batonctl -n "__fish_batonctl_using_subcommand clients" -l json -d 'Write JSON for programs: one value, or with monitor one value a line'
 complete -c batonctl -n "__fish_batonctl_using_subcommand clients" -s h -l help -d 'Print help'
 complete -c batonctl -n "__fish_batonctl_using_subcommand certificates" -l bus -d 'D-Bus address of the bus that batond is on [default: the system bus]' -r
+complete -c batonctl -n "__fish_batonctl_using_subcommand certificates" -l forecast -d 'Show instead what will end or fail if nothing is done, and when, the soonest first'
 complete -c batonctl -n "__fish_batonctl_using_subcommand certificates" -l json -d 'Write JSON for programs: one value, or with monitor one value a line'
 complete -c batonctl -n "__fish_batonctl_using_subcommand certificates" -s h -l help -d 'Print help'
 complete -c batonctl -n "__fish_batonctl_using_subcommand problems" -l bus -d 'D-Bus address of the bus that batond is on [default: the system bus]' -r

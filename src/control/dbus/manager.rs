@@ -42,6 +42,9 @@ type Named = (String, ObjectPath<'static>);
 /// Name, subject, severity, what is wrong, what to do about it, and since when.
 type ProblemRow = (String, String, String, String, String, u64);
 
+/// Certificate, when, severity, name of the finding, and what changes.
+type ForecastRow = (String, u64, String, String, String);
+
 /// Service, listener, address, and since when.
 type ClientRow = (String, String, String, u64);
 
@@ -259,6 +262,26 @@ impl Manager {
             .filter_map(|(name, value)| Some((name.clone(), figure(value)?)))
             .collect();
         Ok((figures, refusals.collect()))
+    }
+
+    /// What will become of the certificates in use, if nothing is done, in order of time:
+    /// certificate, when (microseconds since 1970), severity (`info`, `warning` or `critical`),
+    /// the name of the finding that comes or goes, and what changes, for whom.
+    #[zbus(out_args("changes"))]
+    async fn forecast(&self, options: Options) -> Result<Vec<ForecastRow>, Error> {
+        none(&options)?;
+        let row = |one: crate::control::view::Foretold| {
+            let change = one.change;
+            (
+                one.certificate,
+                microseconds(change.at),
+                change.severity.to_string(),
+                change.finding.to_string(),
+                change.what,
+            )
+        };
+        let foretold = self.outlet.forecast().await?;
+        Ok(foretold.into_iter().map(row).collect())
     }
 
     /// The service of a name.
