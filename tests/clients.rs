@@ -223,6 +223,32 @@ fn a_stop_and_start_on_the_same_sockets_is_announced_and_everyone_comes_back() {
     });
 }
 
+/// Directly it is 1006, which is no code that can be sent. Through batond it is a Close like any
+/// other, and with 1014 everyone comes back who comes back at all.
+#[test]
+fn an_application_that_goes_without_a_close_is_told_as_a_bad_gateway() {
+    let world = World::start();
+    for client in Client::ALL {
+        let Some(program) = world.run(client, "crash", &world.all()) else {
+            continue;
+        };
+        let direct = program.result();
+        assert_eq!(direct["closed"]["code"], 1006, "{client:?}, directly");
+        assert_eq!(direct["after"], "after", "{client:?}, directly");
+        let mut expected = json!({ "code": 1014, "reason": "the backend is gone" });
+        let (key, clean) = match client {
+            Python | Node => ("error", Value::Null),
+            Chromium => ("wasClean", json!(true)),
+        };
+        expected[key] = clean;
+        for way in ["TCP", "a Unix socket"] {
+            let through = program.result();
+            assert_eq!(through["closed"], expected, "{client:?}, {way}");
+            assert_eq!(through["after"], "after", "{client:?}, {way}");
+        }
+    }
+}
+
 /// Restarts batond under every client: it must see what it sees when the application itself sends
 /// 1012, except for the delay in the reason, and be answered again after it.
 fn announced(restart: impl Fn(&mut World)) {

@@ -133,6 +133,9 @@ function serve(client, request, direct) {
         return client.ping(words.join(" "));
       case "/close":
         return client.close(Number(words[0]), words.slice(1).join(" "));
+      case "/crash":
+        // As the end of the process would: without a Close.
+        return client.terminate();
       default:
         return client.send(data, { binary });
     }

@@ -189,4 +189,15 @@ const scenarios = {
     await again.close(1000);
     return { before, closed, after };
   },
+
+  // As restart, but the application goes without a Close.
+  async crash() {
+    const chat = await Chat.open("/ws");
+    chat.socket.send("/crash");
+    const closed = await chat.closed;
+    const again = await Chat.open("/ws");
+    const after = await again.ask("after");
+    await again.close(1000);
+    return { closed, after };
+  },
 };

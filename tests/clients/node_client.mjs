@@ -255,6 +255,17 @@ const scenarios = {
     await again.close(1000);
     return { before, closed, after };
   },
+
+  // As restart, but the application goes without a Close.
+  async crash(url) {
+    const chat = await Chat.open(`${url}/ws`);
+    chat.socket.send("/crash");
+    const closed = await chat.closed;
+    const again = await Chat.open(`${url}/ws`);
+    const after = await again.ask("after");
+    await again.close(1000);
+    return { closed, after };
+  },
 };
 
 // Sends a body piece by piece, each only after the one before has come back.

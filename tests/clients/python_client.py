@@ -225,7 +225,7 @@ def seen_by_application(url, name):
     return json.loads(Pages(url).ask("GET", f"/closed?id={name}")[1])
 
 
-async def restart(url):
+async def reconnect(url, provoke):
     """Reconnects as the library's users do, in a loop over `connect`."""
     seen = {}
     async for ws in chat(url):
@@ -234,11 +234,22 @@ async def restart(url):
             await ws.close()
             return seen
         seen["before"] = await ws.ask("before")
-        print(json.dumps({"event": "connected"}), flush=True)
+        await provoke(ws)
         try:
             await ws.recv()
         except ConnectionClosed:
             seen["closed"] = await ws.closed()
+
+
+async def restart(url):
+    async def announce(_):
+        print(json.dumps({"event": "connected"}), flush=True)
+
+    return await reconnect(url, announce)
+
+
+async def crash(url):
+    return await reconnect(url, lambda ws: ws.send("/crash"))
 
 
 SCENARIOS = {
@@ -253,6 +264,7 @@ SCENARIOS = {
     "denied": denied,
     "close": close,
     "restart": restart,
+    "crash": crash,
 }
 
 for target in ARGUMENT["urls"]:
