@@ -92,5 +92,11 @@ fn one_return(retry: &str, spread: &str) -> Figures {
     let books = crowd.take_books();
     world.finish();
     eprintln!("{}", world.jobs());
-    Figures::new(&format!("{retry}, {spread}"), &usual, &books, began, processor)
+    Figures::new(
+        &format!("{retry}, {spread}"),
+        &usual,
+        &books,
+        began,
+        processor,
+    )
 }
