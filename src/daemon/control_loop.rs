@@ -190,6 +190,7 @@ impl Daemon {
                     preparing = None;
                     let outcome = Refusal::HandoffFailed("the process was asked to end".to_owned());
                     self.end_upgrade(Err(outcome));
+                    self.coordinator.cancel_all();
                     self.departure = self.stop().await;
                     draining = Some(self.drain(self.departure, false, None));
                 }

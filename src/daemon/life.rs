@@ -283,7 +283,9 @@ impl Daemon {
         predecessor: Option<(Predecessor, Outcome)>,
     ) -> Result<(), StartError> {
         self.accept().await?;
-        self.close_retired().await;
+        if predecessor.is_none() {
+            self.close_retired().await;
+        }
         // Before the predecessor lets the name go, and before anybody is told that all is ready.
         self.show();
         let (address, outlet) = (self.args.bus.clone(), self.outlet.clone());
@@ -293,6 +295,9 @@ impl Daemon {
         let mut reports = None;
         if let Some((mut predecessor, outcome)) = predecessor {
             predecessor.accepting().await;
+            // Not before: as long as this process may still fail, the predecessor goes on with
+            // all that it listens on.
+            self.close_retired().await;
             if let Some(listeners) = Rc::get_mut(&mut self.listeners) {
                 listeners.iter_mut().for_each(Listener::take_over);
             }

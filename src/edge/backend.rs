@@ -169,6 +169,7 @@ impl Unreachable {
                 | Errno::HOSTUNREACH
                 | Errno::HOSTDOWN
                 | Errno::NETUNREACH
+                | Errno::ADDRNOTAVAIL
                 | Errno::NETDOWN,
             ) => Self::Away { backend, error },
             Some(_) => Self::Barred { backend, error },

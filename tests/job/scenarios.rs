@@ -269,7 +269,7 @@ fn a_host_that_goes_down_ends_it() {
 }
 
 #[test]
-fn a_backend_that_dies_before_is_restarted_without_more_words() {
+fn one_connection_that_is_lost_does_not_keep_the_others_from_being_told() {
     let service = Service {
         then: vec![(Duration::from_millis(1_500), Event::BackendLost)],
         ..Service::default()
@@ -281,6 +281,6 @@ fn a_backend_that_dies_before_is_restarted_without_more_words() {
     };
     let (report, done) = service.run(order);
     assert_eq!(report.outcome, Outcome::Done);
-    assert_eq!(report.drain.told, 50, "the canary");
+    assert_eq!(report.drain.told, 10_000);
     assert!(done.contains(&"RestartUnit".to_owned()));
 }

@@ -56,7 +56,8 @@ fn changes_nothing(bad: impl Fn(&str) -> String, reason: &str) {
     let refusals = log.lines().filter(|line| line.contains("reload failed"));
     let refusals: Vec<_> = refusals.filter(|line| line.contains("ERROR")).collect();
     assert_eq!(refusals.len(), 2, "{log}");
-    assert!(refusals.iter().all(|line| line.contains(reason)), "{log}");
+    // On the same line, or on one of those that belong to it.
+    assert!(log.matches(reason).count() >= refusals.len(), "{log}");
 }
 
 /// Whoever says that it reloads says when, and that it is done.

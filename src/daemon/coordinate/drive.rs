@@ -17,7 +17,7 @@ use super::targets::Wanted;
 use crate::config::HostPattern;
 use crate::control::command::{Options, Refusal};
 use crate::control::jobs::JobId;
-use crate::control::units::{JobResult, last_lines};
+use crate::control::units::JobResult;
 use crate::edge::close::CloseCode;
 use crate::edge::{Departures, Notice, Selection};
 use crate::restart::job::{Action, Counts, Event, Job, Order, Target};
@@ -215,15 +215,12 @@ impl Drive {
                         Ok(result) => Err(format!("systemd's job ended as {result}")),
                         Err(error) => Err(error.to_string()),
                     };
-                    match result {
-                        Ok(()) => Event::UnitJob(Ok(())),
-                        Err(why) => Event::UnitJob(Err(with_journal(why, &unit).await)),
-                    }
+                    Event::UnitJob(result)
                 });
             }
             Action::Probe { after } => self.probe(after),
             Action::LetIn(count) => {
-                if let Some(service) = self.inquiry.edge.service(&service) {
+                if let Some(service) = self.inquiry.service() {
                     service
                         .hold()
                         .let_in(usize::try_from(count).unwrap_or(usize::MAX));
@@ -250,7 +247,7 @@ impl Drive {
 
     /// Newcomers do not reach the target, or do so again.
     fn hold(&self, target: &Target, hold: bool) {
-        let Some(service) = self.inquiry.edge.service(&self.inquiry.wanted.service) else {
+        let Some(service) = self.inquiry.service() else {
             return;
         };
         match &target.backend {
@@ -285,7 +282,7 @@ impl Drive {
     }
 
     fn probe(&self, after: Duration) {
-        let Some(service) = self.inquiry.edge.service(&self.inquiry.wanted.service) else {
+        let Some(service) = self.inquiry.service() else {
             return;
         };
         let target = self.job.target().and_then(|one| one.backend.clone());
@@ -317,8 +314,7 @@ impl Drive {
                 // Not to wait for what will not come.
                 return match units.state(&unit).await {
                     Ok(state) if state.is_down() => {
-                        let why = format!("it ended again ({})", state.result);
-                        Event::UnitDown(with_journal(why, &unit).await)
+                        Event::UnitDown(format!("it ended again ({})", state.result))
                     }
                     _ => Event::Probed(Err(why.to_string())),
                 };
@@ -332,7 +328,7 @@ impl Drive {
             Some(departures) => (departures.left() as u64, departures.untold() as u64),
             None => self.seen,
         };
-        let Some(service) = self.inquiry.edge.service(&self.inquiry.wanted.service) else {
+        let Some(service) = self.inquiry.service() else {
             // A reload has taken it away; its clients are told all the same.
             return Counts {
                 left,
@@ -375,15 +371,5 @@ impl Drive {
             ("released", report.released),
             ("back", report.returns.back),
         ])
-    }
-}
-
-/// The last words of a unit tell more than systemd's result.
-async fn with_journal(why: String, unit: &str) -> String {
-    let lines = last_lines(unit).await;
-    if lines.is_empty() {
-        why
-    } else {
-        format!("{why}; its last words: {}", lines.join(" | "))
     }
 }

@@ -15,6 +15,7 @@ use crate::control::jobs::JobId;
 use crate::control::units::Units;
 use crate::daemon::reload;
 use crate::edge::Edge;
+use crate::edge::route::Service;
 use crate::restart::interlock::{BadCertificate, Facts, Plan, UnitFact};
 use crate::restart::job::{Kind, Target};
 
@@ -29,6 +30,8 @@ pub(in crate::daemon) struct InUse {
 #[derive(Clone)]
 pub(super) struct Inquiry {
     pub(super) edge: Rc<Edge>,
+    /// The service as it was, for the case that a reload takes it away: its hold is the same.
+    pub(super) kept: Option<Arc<Service>>,
     pub(super) units: Rc<Units>,
     pub(super) wanted: Wanted,
     pub(super) kind: Kind,
@@ -43,15 +46,21 @@ pub(super) struct Inquiry {
 }
 
 impl Inquiry {
+    /// The service as it is configured now, or was last.
+    pub(super) fn service(&self) -> Option<Arc<Service>> {
+        let now = self.edge.service(&self.wanted.service);
+        now.or_else(|| self.kept.clone())
+    }
+
     /// The settings of the service, as they are now.
     pub(super) fn settings(&self) -> Restart {
-        let service = self.edge.service(&self.wanted.service);
+        let service = self.service();
         service.map_or_else(Restart::default, |one| one.restart.clone())
     }
 
     /// Clients of all targets.
     pub(super) fn clients(&self) -> u64 {
-        let Some(service) = self.edge.service(&self.wanted.service) else {
+        let Some(service) = self.service() else {
             return 0;
         };
         let of = |target: &Target| match &target.backend {
@@ -96,7 +105,7 @@ impl Inquiry {
     }
 
     async fn ask_systemd(&self, facts: &mut Facts) {
-        let Some(service) = self.edge.service(&self.wanted.service) else {
+        let Some(service) = self.service() else {
             return;
         };
         for unit in self
@@ -125,7 +134,7 @@ impl Inquiry {
         let now = Timestamp::now();
         let then = now.checked_add(within).unwrap_or(now);
         let shown_by = |one: &&InUse| {
-            let services = self.edge.service(&self.wanted.service);
+            let services = self.service();
             services
                 .is_some_and(|service| one.listeners.iter().any(|listener| service.is_on(listener)))
         };

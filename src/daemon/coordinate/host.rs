@@ -21,6 +21,9 @@ impl Daemon {
             HostShutdown::CalledOff => {
                 event!(INFO, message_id::HOST_STAYS, "the host stays up after all");
                 self.coordinator.host_shutdown = false;
+                // What comes next is another drain.
+                self.bidding = None;
+                self.clients_at_start = 0;
                 if self.phase.accepts() {
                     let edge = Rc::clone(&self.edge);
                     tokio::task::spawn_local(async move { edge.end_drain().await });

@@ -33,6 +33,7 @@ use crate::edge::{Edge, Fate, Loss};
 use crate::event;
 use crate::restart::interlock::Plan;
 use crate::restart::job::Kind;
+use crate::restart::lifecycle::Phase;
 use crate::restart::report::{JobReport, Outcome};
 
 /// Commands that may wait for a job's task.
@@ -143,7 +144,14 @@ impl Coordinator {
         Some((one.job, one.kind.word(), &one.wanted.service))
     }
 
-    /// Every job that runs ends: the host, or this process, goes away.
+    /// Every job that runs ends, with its hold open: this process goes away.
+    pub(super) fn cancel_all(&self) {
+        for one in &self.running {
+            let _ = one.orders.try_send(Told::Cancel);
+        }
+    }
+
+    /// Every job that runs ends: the host goes away.
     pub(super) fn host_goes_down(&mut self) {
         self.host_shutdown = true;
         for one in &self.running {
@@ -262,7 +270,7 @@ impl Daemon {
         let all = Wanted::of_unit(&self.edge, unit)?;
         let mut jobs = Vec::new();
         for one in &self.coordinator.running {
-            if one.kind == Kind::Drain && all.contains(&one.wanted) {
+            if one.kind == Kind::Drain && all.iter().any(|wanted| wanted.overlaps(&one.wanted)) {
                 let _ = one.orders.try_send(Told::Resume);
                 jobs.push(one.job);
             }
@@ -306,6 +314,7 @@ impl Daemon {
     fn inquiry(&self, wanted: &Wanted, kind: Kind) -> Inquiry {
         let coordinator = &self.coordinator;
         Inquiry {
+            kept: self.edge.service(&wanted.service),
             edge: Rc::clone(&self.edge),
             units: Rc::clone(&coordinator.units),
             wanted: wanted.clone(),
@@ -336,8 +345,9 @@ impl Daemon {
             let text = format!("job {job} ({word} of {service}) is under way");
             return Err(Refusal::Busy(text));
         }
-        if !self.phase.accepts() {
-            return Err(Refusal::Busy("this process is leaving".to_owned()));
+        if self.phase != Phase::Serving {
+            let text = "a handoff or a stop of batond is under way";
+            return Err(Refusal::Busy(text.to_owned()));
         }
         let inquiry = self.inquiry(&wanted, kind);
         let (orders, told) = mpsc::channel(ORDERS);
@@ -530,8 +540,11 @@ impl Daemon {
         let mut mine = running.filter(|one| one.wanted.includes(&loss.service, &loss.backend));
         if let Some(running) = mine.next() {
             let _ = running.orders.try_send(Told::BackendLost);
-            loss.backend.settle(Fate::Restarting);
-            return;
+            // In a drain somebody else stops the unit, for good or not.
+            if running.kind == Kind::Restart {
+                loss.backend.settle(Fate::Restarting);
+                return;
+            }
         }
         losses::settle(loss, Rc::clone(&self.coordinator.units));
     }

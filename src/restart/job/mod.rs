@@ -45,6 +45,10 @@ const LATE: Duration = Duration::from_secs(5);
 /// then.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
+/// How often a drain looks for those who joined when everybody had been told: who was on the way to
+/// the backend when the hold was closed.
+const STRAGGLERS: Duration = Duration::from_secs(1);
+
 /// Between two probes: the shortest pause, which doubles, and the longest.
 const PROBE_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -60,6 +64,8 @@ enum State {
     },
     Draining {
         until: Duration,
+        /// When it is looked next for those who have joined since everybody was told.
+        again: Duration,
     },
     Away {
         until: Duration,
@@ -264,14 +270,9 @@ impl Job {
                 }
             }
             Event::Resume => self.resume(now),
-            Event::BackendLost => {
-                if matches!(self.state, State::Announcing { .. }) {
-                    // Its clients leave with it. There is nobody to tell.
-                    self.state = State::Draining {
-                        until: self.deadline + AFTERMATH,
-                    };
-                }
-            }
+            // It may be one connection of many. If all of them are lost, nobody is left, which
+            // the next tick sees.
+            Event::BackendLost => {}
             Event::Cancel => self.turn_back(now, Outcome::Canceled, None),
             Event::HostShutdown => self.turn_back(now, Outcome::HostShutdown, None),
         }
@@ -288,7 +289,13 @@ impl Job {
                 self.finish(now, Outcome::Failed, Some(why));
             }
             State::Announcing { .. } => self.wave(now),
-            State::Draining { until } if counts.left == 0 || now >= *until => self.emptied(now),
+            State::Draining { until, .. } if counts.left == 0 || now >= *until => {
+                self.emptied(now);
+            }
+            State::Draining { again, .. } if now >= *again => {
+                *again = now + STRAGGLERS;
+                self.tell_stragglers(now);
+            }
             State::Away { until } if now >= *until => self.finish(now, Outcome::Done, None),
             State::Restarting { since } if now >= *since + self.order.restart_within => {
                 let why = format!(

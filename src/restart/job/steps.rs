@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AFTERMATH, Action, Job, Kind, LATE, PROBE_PAUSE, State, Then, ms};
+use super::{AFTERMATH, Action, Job, Kind, LATE, PROBE_PAUSE, STRAGGLERS, State, Then, ms};
 use crate::config::Spread;
 use crate::restart::interlock::Refusal;
 use crate::restart::pace::{Pace, Seen, Settings};
@@ -54,7 +54,7 @@ impl Job {
         let mut count = self.pace.next(now, seen);
         // Also without an answer it goes on at the deadline, when the edge cuts off who is left.
         if self.last.left == 0 || now >= self.deadline {
-            return self.drain();
+            return self.drain(now);
         }
         if self.telling.is_some() {
             return;
@@ -92,14 +92,25 @@ impl Job {
                 self.hurried += count;
             }
             if count < asked {
-                self.drain();
+                self.drain(now);
             }
         }
     }
 
-    fn drain(&mut self) {
-        let until = self.deadline + AFTERMATH;
-        self.state = State::Draining { until };
+    fn drain(&mut self, now: Duration) {
+        self.state = State::Draining {
+            until: self.deadline + AFTERMATH,
+            again: now + STRAGGLERS,
+        };
+    }
+
+    pub(super) fn tell_stragglers(&mut self, now: Duration) {
+        let within = self.deadline.saturating_sub(now);
+        if self.telling.is_none() && within > Duration::ZERO {
+            self.telling = Some(u64::MAX);
+            let count = u64::MAX;
+            self.actions.push(Action::Tell { count, within });
+        }
     }
 
     /// The current target has no clients any more.

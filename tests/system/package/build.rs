@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// In the environment: the folder with the programs to be packaged instead of those that cargo has
 /// built for the tests.
-const VARIABLE: &str = "BATOND_PROGRAMS";
+const VARIABLE: &str = "PACKAGED_PROGRAMS";
 
 /// What is installed first, and what replaces it.
 const NEWER: &str = "99.1.0";
