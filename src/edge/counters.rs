@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::relay::{Ending, Outcome};
+use super::times::{Histogram, Times};
 use crate::restart::hold::Totals;
 use crate::restart::report::DrainReport;
 
@@ -132,8 +133,6 @@ pub struct ServiceCounts {
     pub arrived: u64,
     /// Of those, became WebSockets.
     pub upgraded: u64,
-    /// How long those took from the request to the answer, without what they were held.
-    pub upgrade_time: Duration,
     /// Clients that were told to leave.
     pub told: u64,
     /// Of those, answered with their Close.
@@ -162,8 +161,7 @@ pub(super) struct Tally {
     clients: AtomicU64,
     arrived: AtomicU64,
     upgraded: AtomicU64,
-    /// In microseconds.
-    upgrade_time: AtomicU64,
+    took: Histogram,
     refused: AtomicU64,
     endings: Counters,
 }
@@ -177,11 +175,15 @@ impl Tally {
         count(&self.refused);
     }
 
-    /// A request for a WebSocket was answered with one after this time.
+    /// A request for a WebSocket was answered with one, so long after the connection was accepted
+    /// (of its first request) or the request was there, without what it was held.
     pub(super) fn upgraded(&self, after: Duration) {
         count(&self.upgraded);
-        self.upgrade_time
-            .fetch_add(after.as_micros() as u64, Relaxed);
+        self.took.add(after);
+    }
+
+    pub(super) fn times(&self) -> Times {
+        self.took.read()
     }
 
     pub(super) fn joined(&self) {
@@ -205,7 +207,6 @@ impl Tally {
             clients: read(&self.clients),
             arrived: read(&self.arrived),
             upgraded: read(&self.upgraded),
-            upgrade_time: Duration::from_micros(read(&self.upgrade_time)),
             told: read(&endings.told),
             closed_cleanly: read(&endings.closed_cleanly),
             timed_out: read(&endings.timed_out),

@@ -55,6 +55,8 @@ pub(super) struct Connection {
     /// Counts it among the clients; None: there were too many already, so it gets a 503.
     pub(super) slot: RefCell<Option<Slot>>,
     pub(super) presence: RefCell<Option<Presence>>,
+    /// When it was accepted, until its first request is here.
+    accepted: Cell<Option<Instant>>,
     admitted: bool,
     /// Counts it among the handshakes until its first request is here.
     permit: RefCell<Option<OwnedSemaphorePermit>>,
@@ -83,6 +85,7 @@ impl Connection {
             admitted: slot.is_some(),
             slot: RefCell::new(slot),
             presence: RefCell::new(Some(presence)),
+            accepted: Cell::new(Some(Instant::now())),
             permit: RefCell::new(Some(permit)),
             asked: Cell::new(false),
             asking: Cell::new(false),
@@ -253,7 +256,8 @@ impl Connection {
         } else {
             count(&self.worker.shared.counters.requests);
         }
-        let asked = Instant::now();
+        // A host that is full shows first in what clients wait for their handshake.
+        let since = self.accepted.take().unwrap_or_else(Instant::now);
         let answered = ask(self, service, request, upgrade).await;
         let Answered {
             service,
@@ -273,7 +277,7 @@ impl Connection {
                     "the backend switched to a protocol that was not asked for",
                 );
             };
-            let took = asked.elapsed().saturating_sub(held);
+            let took = since.elapsed().saturating_sub(held);
             service.tally().upgraded(took);
             return upgrade::switch(self, service, occupied, client, exchange, response);
         }

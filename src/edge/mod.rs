@@ -29,6 +29,7 @@ mod prober;
 mod relay;
 pub mod route;
 mod standing;
+pub mod times;
 mod tls;
 mod upgrade;
 mod wire;

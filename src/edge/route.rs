@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::backend::Backend;
 use super::counters::{ServiceCounts, Tally};
 use super::standing::Standing;
+use super::times::Times;
 use crate::config::{BackendConfig, HostPattern, Restart, ServiceConfig};
 use crate::restart::hold::Hold;
 
@@ -73,6 +74,12 @@ impl Service {
     /// What happened to it so far, over reloads.
     pub fn counters(&self) -> ServiceCounts {
         self.tally().counts(&self.hold().totals())
+    }
+
+    /// How long its clients took to come in, from accept to the answer without what they were held,
+    /// over reloads.
+    pub fn times(&self) -> Times {
+        self.tally().times()
     }
 
     pub(super) fn tally(&self) -> &Tally {

@@ -96,10 +96,15 @@ impl World {
         self.edge.service(name).expect("a configured service")
     }
 
+    /// A client that has not said anything.
+    pub(crate) fn connect(&self) -> Peer {
+        let socket = TcpStream::connect(self.address).expect("connect to the edge");
+        Peer::client(Stream::Tcp(socket))
+    }
+
     /// A client that asks for a WebSocket.
     pub(crate) fn ask(&self, path: &str) -> Peer {
-        let socket = TcpStream::connect(self.address).expect("connect to the edge");
-        let mut client = Peer::client(Stream::Tcp(socket));
+        let mut client = self.connect();
         client.send(upgrade(path, HOST, ""));
         client
     }

@@ -19,6 +19,7 @@ use crate::control::command::{Options, Refusal};
 use crate::control::jobs::JobId;
 use crate::control::units::JobResult;
 use crate::edge::close::CloseCode;
+use crate::edge::times::Times;
 use crate::edge::{Departures, Notice, Selection};
 use crate::restart::job::{Action, Counts, Event, Job, Order, Target};
 use crate::restart::probe::probe;
@@ -91,8 +92,8 @@ pub(super) struct Drive {
     departures: Option<Departures>,
     /// As they were before the departures were lent to an answer.
     seen: (u64, u64),
-    /// Upgrades and the time they took, at the last look.
-    upgrades: (u64, Duration),
+    /// How long clients took to come in, at the last look.
+    times: Times,
 }
 
 impl Drive {
@@ -104,6 +105,7 @@ impl Drive {
         orders: mpsc::Receiver<Told>,
     ) -> Self {
         let settings = inquiry.settings();
+        let times = inquiry.service().map(|one| one.times());
         let job = Job::new(Order {
             kind: inquiry.kind,
             service: inquiry.wanted.service.clone(),
@@ -130,7 +132,7 @@ impl Drive {
             answers: FuturesUnordered::new(),
             departures: None,
             seen: (0, 0),
-            upgrades: (0, Duration::ZERO),
+            times: times.unwrap_or_default(),
         }
     }
 
@@ -337,14 +339,14 @@ impl Drive {
             };
         };
         let now = service.counters();
-        let (upgraded, time) = self.upgrades;
-        self.upgrades = (now.upgraded, now.upgrade_time);
-        let finished = u32::try_from(now.upgraded.saturating_sub(upgraded)).unwrap_or(u32::MAX);
+        let times = service.times();
+        let latency = times.lower_quartile_since(&self.times);
+        self.times = times;
         Counts {
             left,
             untold,
             waiting: service.hold().held() as u64,
-            latency: now.upgrade_time.saturating_sub(time).checked_div(finished),
+            latency,
             arrived: now.arrived,
             upgraded: now.upgraded,
             told: now.told,

@@ -80,8 +80,8 @@ pub struct Counts {
     pub untold: u64,
     /// Newcomers that wait now.
     pub waiting: u64,
-    /// Mean time that TLS handshake and upgrade (without the time held) took for those that
-    /// finished since the last [`Counts`]; none: nobody did.
+    /// From accept to the answer, without the time held: the lower quartile of those that became
+    /// WebSockets since the last [`Counts`]; none: nobody did.
     pub latency: Option<Duration>,
     /// TLS handshake done and upgrade asked for; also while held.
     pub arrived: u64,
