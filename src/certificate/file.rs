@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::{self, File as OpenFile};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use aws_lc_rs::digest::Context;
 use rustix::process::{getegid, geteuid};
 use zeroize::Zeroizing;
 
@@ -77,6 +79,23 @@ impl File {
             path: path.to_owned(),
             target: fs::canonicalize(path).ok(),
             content: content(path).map_err(|error| explain(path, error)),
+        }
+    }
+
+    /// Adds what tells it from another state of the file: where it is, and its content or why it
+    /// cannot be had.
+    pub(super) fn digest(&self, all: &mut Context) {
+        let mut part = |bytes: &[u8]| {
+            all.update(&bytes.len().to_ne_bytes());
+            all.update(bytes);
+        };
+        part(match &self.target {
+            Some(target) => target.as_os_str().as_bytes(),
+            None => b"",
+        });
+        match &self.content {
+            Ok(content) => part(content),
+            Err(error) => part(error.to_string().as_bytes()),
         }
     }
 

@@ -21,6 +21,11 @@ impl LoadError {
         &self.0
     }
 
+    /// At least one.
+    pub(super) fn of(findings: Vec<Finding>) -> Self {
+        Self(findings)
+    }
+
     pub(super) fn into_findings(self) -> Vec<Finding> {
         self.0
     }

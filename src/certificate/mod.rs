@@ -11,19 +11,24 @@
 //! [`ticket`] spares those who come back the full handshake. What a served certificate says of itself
 //! is read by [`leaf`].
 //!
-//! Everything here is pure, except for reading files. Whatever acts on it lies beside it:
-//! something that notices new files reads them, asks [`verdict::Verdict::worse_than`] whether the
-//! new pair may take the old one's place, and gives [`check::Examination::pair`] to the resolver;
-//! the interlock of a restart asks [`verdict::Verdict::fails_reconnects`]; what clients really hit
+//! What changes it: [`keeper`] has a thread of its own, [`watch`]es the files, asks [`admission`]
+//! whether a new pair may take the place of the one [`in_use`], gives it to the resolver, and says
+//! anew what is wrong whenever time changes that. Everything else is pure, except for reading files.
+//!
+//! The interlock of a restart asks [`verdict::Verdict::fails_reconnects`]; what clients really hit
 //! is held against [`verdict::Verdict::findings`].
 
+pub mod admission;
 pub mod check;
 pub mod client;
 pub mod dialled;
 pub mod examine;
+mod fault;
 pub mod file;
 pub mod finding;
 pub mod forecast;
+pub mod in_use;
+pub mod keeper;
 pub mod leaf;
 pub mod load;
 mod path;
@@ -32,4 +37,5 @@ pub mod resolver;
 pub mod roots;
 pub mod ticket;
 pub mod verdict;
+pub mod watch;
 pub mod x509;

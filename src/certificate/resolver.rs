@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
@@ -12,18 +13,41 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::ticket::TicketKeys;
 
-/// The certificates of one listener, by name.
+/// A certificate with the names that the configuration gives it.
+pub type Named = (Arc<CertifiedKey>, Vec<String>);
+
+/// The certificates of one listener, by name. They can be replaced while clients come: whoever has
+/// begun a handshake finishes it with what it began with.
 #[derive(Debug)]
 pub struct Resolver {
+    table: ArcSwap<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
     names: HashMap<String, Arc<CertifiedKey>>,
     default: Arc<CertifiedKey>,
 }
 
 impl Resolver {
-    /// `certificates` with the names that the configuration gives them, in its order; the names
-    /// in the leaf are used too. Where two cover a name, the first has it. None if there are no
+    /// `certificates` in the order of the configuration; the names in the leaf are used besides
+    /// those of the configuration. Where two cover a name, the first has it. None if there are no
     /// certificates.
-    pub fn new(certificates: &[(Arc<CertifiedKey>, Vec<String>)]) -> Option<Self> {
+    pub fn new(certificates: &[Named]) -> Option<Self> {
+        let table = ArcSwap::from_pointee(Table::new(certificates)?);
+        Some(Self { table })
+    }
+
+    /// Whoever comes from now on is given these. Without any, it stays as it was.
+    pub fn replace(&self, certificates: &[Named]) {
+        if let Some(table) = Table::new(certificates) {
+            self.table.store(Arc::new(table));
+        }
+    }
+}
+
+impl Table {
+    fn new(certificates: &[Named]) -> Option<Self> {
         let (default, _) = certificates.first()?;
         let mut names = HashMap::new();
         for (certificate, configured) in certificates {
@@ -49,8 +73,9 @@ impl Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let found = hello.server_name().and_then(|name| self.find(name));
-        Some(Arc::clone(found.unwrap_or(&self.default)))
+        let table = self.table.load();
+        let found = hello.server_name().and_then(|name| table.find(name));
+        Some(Arc::clone(found.unwrap_or(&table.default)))
     }
 }
 
@@ -82,14 +107,14 @@ fn leaf_names(certificate: &CertifiedKey) -> Vec<String> {
 /// # Errors
 /// None with the cryptography that is built in.
 pub fn server_config(
-    resolver: Resolver,
+    resolver: Arc<Resolver>,
     tickets: Arc<TicketKeys>,
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(resolver));
+        .with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = tickets;
@@ -127,8 +152,22 @@ mod tests {
             ("a.b.example.org", None),
             ("example.com", None),
         ] {
-            let found = resolver.find(asked);
+            let table = resolver.table.load();
+            let found = table.find(asked);
             assert_eq!(found.map(Arc::as_ptr), expected.map(Arc::as_ptr), "{asked}");
         }
+    }
+
+    #[test]
+    fn whoever_comes_after_a_swap_gets_the_new_one() {
+        let (old, new) = (certificate(&["example.org"]), certificate(&["example.org"]));
+        let resolver = Resolver::new(&[(Arc::clone(&old), Vec::new())]).expect("a certificate");
+        let before = resolver.table.load_full();
+        resolver.replace(&[(Arc::clone(&new), Vec::new())]);
+        resolver.replace(&[]);
+        let now = resolver.table.load_full();
+        let found = |table: &Table| table.find("example.org").map(Arc::as_ptr);
+        assert_eq!(found(&before), Some(Arc::as_ptr(&old)));
+        assert_eq!(found(&now), Some(Arc::as_ptr(&new)));
     }
 }

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use webpki::anchor_from_trusted_cert;
 
+use super::examine::finished;
 use super::file::File;
 use super::finding::{Fault, Finding, Part, Severity};
 use super::pem;
@@ -30,6 +32,18 @@ impl TrustedRoots {
             Roots::System => Self::system(),
             Roots::File(path) => Self::file(path),
         }
+    }
+
+    /// Tells sets apart: SHA-256.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut all = Context::new(&SHA256);
+        for root in &self.certificates {
+            all.update(&root.der);
+        }
+        if let Some(finding) = &self.finding {
+            all.update(finding.what.as_bytes());
+        }
+        finished(all)
     }
 
     /// Those of Mozilla's programme, as of the build.

@@ -77,6 +77,10 @@ message_ids! {
     CONFIGURATION_REFUSED = "a4b776c520ce4b8eafa6ee6394a429ea";
     /// Another configuration is in use.
     RELOADED = "ad603f6040f543738a1d0dda24a72265";
+    /// A certificate that was renewed is in service.
+    CERTIFICATE_SWAPPED = "b72307f483be469f9152fbb9ea7e0e59";
+    /// A certificate on disk is not served, since it is worse than the one in service.
+    CERTIFICATE_REFUSED = "73485c6984d940159ffb722968ac3389";
     /// Something is wrong until somebody does something about it.
     PROBLEM_RAISED = "ee691f906ada442e905cad4d62e19a0f";
     /// It is wrong no longer.

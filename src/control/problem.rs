@@ -19,6 +19,13 @@ pub const UPGRADE_FAILED: &str = "upgrade-failed";
 /// A service's backend was not healthy after its restart; cleared when it takes clients again.
 pub const BACKEND_NOT_BACK: &str = "backend-not-back";
 
+/// What is on disk for a certificate is worse than what is served; cleared when that is in order,
+/// and in service. What is wrong with a certificate that is served has the name of the finding.
+pub const CERTIFICATE_REFUSED: &str = "certificate-refused";
+
+/// Nobody looks after the certificates any more; ends with the process.
+pub const CERTIFICATES_UNWATCHED: &str = "certificates-unwatched";
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::jobs::JobView;
 use super::problem::Problem;
+use crate::certificate::finding::{self, Finding};
 use crate::certificate::forecast::Change;
 use crate::config::ServiceConfig;
 use crate::edge::listener::Origin;
@@ -84,10 +85,22 @@ pub struct CertificateView {
     pub not_before: Timestamp,
     /// Until when the leaf is valid.
     pub not_after: Timestamp,
+    /// Until when all on the way from the leaf to a root is valid: never after `not_after`.
+    pub chain_not_after: Timestamp,
     /// SHA-256 of the leaf, in lower-case hexadecimal digits.
     pub fingerprint: String,
     /// Names of the listeners that serve it.
     pub listeners: Vec<String>,
+    /// The highest of [`Self::findings`]; none: there are none.
+    pub severity: Option<finding::Severity>,
+    /// Some client fails now.
+    pub breaks_clients: bool,
+    /// What is wrong with it, the worst first.
+    pub findings: Vec<Finding>,
+    /// When it took the place of another one; none: it is served since the start of the process.
+    pub swapped: Option<Timestamp>,
+    /// Why what is on disk is not served, in one sentence; none: it is, or is being looked at.
+    pub refused: Option<String>,
 }
 
 /// Who is connected.

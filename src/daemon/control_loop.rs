@@ -98,6 +98,10 @@ impl Daemon {
                     self.note(update);
                     None
                 }
+                update = self.certificates.next() => {
+                    self.note_certificates(update);
+                    None
+                }
                 loss = self.losses.next() => {
                     self.note_loss(loss);
                     None
@@ -160,6 +164,10 @@ impl Daemon {
                     let outcome = self.reload().await;
                     self.end(job, outcome.map_err(Refusal::ConfigurationRefused));
                 }
+                Action::StartSuccessor if self.worse_on_disk().is_some() => {
+                    (self.phase, _) = self.phase.on(Event::SuccessorFailed);
+                    self.refuse_for_certificate(answer);
+                }
                 Action::StartSuccessor if self.coordinator.busy().is_some() => {
                     (self.phase, _) = self.phase.on(Event::SuccessorFailed);
                     self.refuse_for_job(answer);
@@ -175,6 +183,7 @@ impl Daemon {
                     self.end_upgrade(Err(Refusal::HandoffFailed(failure)));
                 }
                 Action::HandOver => {
+                    self.certificates.let_go();
                     draining = Some(self.drain(Departure::Restart, true, None));
                     if let Some(bus) = &mut self.bus {
                         bus.let_name_go(BUS_DEADLINE).await;

@@ -12,12 +12,14 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::args::RunArgs;
+use super::certificates::Certificates;
 use super::control_loop::Pending;
-use super::coordinate::{Coordinator, InUse, Losses, Update};
+use super::coordinate::{Coordinator, Losses, Update};
 use super::inherited::{self, Inherited};
 use super::leave::ASK_DEADLINE;
 use super::setup::{self, Loaded, Sockets, StartError};
 use super::shown::Shown;
+use crate::certificate::in_use::InUse;
 use crate::certificate::ticket::TicketKeys;
 use crate::control::command::{self, Inbox, Outlet};
 use crate::control::dbus::Bus;
@@ -167,8 +169,9 @@ pub(super) struct Daemon {
     pub(super) logind: Logind,
     /// Everybody is being told that the host goes down.
     pub(super) bidding: Option<Pending<()>>,
-    /// The certificates in use, as they were found when they were read.
-    pub(super) examined: Arc<[InUse]>,
+    /// The certificates in use, as they were looked at last.
+    pub(super) in_use: Arc<[InUse]>,
+    pub(super) certificates: Certificates,
     pub(super) inbox: Inbox,
     outlet: Outlet,
     pub(super) bus: Option<Bus>,
@@ -193,12 +196,13 @@ impl Daemon {
         let tickets = TicketKeys::take_over(&state.ticket_keys)
             .map_err(|source| StartError::Tickets { source })?;
         let tickets = Arc::new(tickets);
-        let loaded = setup::load(&args.config, &tickets)?;
+        let loaded = setup::load(&args.config, &tickets, &[])?;
+        let charge = loaded.charge();
         let Loaded {
             config,
             doors,
-            pairs,
-            examined,
+            in_use,
+            ..
         } = loaded;
         setup::raise_descriptor_limit(config.limits.clients);
         let Sockets {
@@ -207,7 +211,7 @@ impl Daemon {
             retired,
             gone,
         } = setup::listeners(&config, from_units, stored)?;
-        let shown = Shown::of(&config, &pairs, &listeners);
+        let shown = Shown::of(&config, &in_use, &listeners);
         let signals = Signals::new().map_err(system("take over the signals"))?;
         let program = setup::program().map_err(system("find the own program"))?;
         let routes = Routes::new(&config.services);
@@ -226,6 +230,8 @@ impl Daemon {
         let logind = Logind::watch(args.bus.as_deref()).await;
         let (coordinator, updates) = Coordinator::new(args.bus.as_deref());
         let losses = Losses::of(&edge);
+        let certificates =
+            Certificates::keep(charge).map_err(system("look after the certificates"))?;
         let (inbox, outlet) = command::channel(View::new(Phase::Serving));
         Ok(Self {
             args,
@@ -260,7 +266,8 @@ impl Daemon {
             losses,
             logind,
             bidding: None,
-            examined,
+            in_use: in_use.into(),
+            certificates,
             inbox,
             outlet,
             bus: None,

@@ -2,6 +2,7 @@
 //! configuration, open the sockets, serve, hand over or stop.
 
 pub mod args;
+mod certificates;
 mod control_loop;
 mod coordinate;
 mod handover;

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::life::Daemon;
 use super::setup::{self, Loaded, StartError};
 use super::shown::Shown;
+use crate::certificate::in_use::InUse;
 use crate::certificate::ticket::TicketKeys;
 use crate::control::message_id;
 use crate::control::problem::{self, Problem, Severity};
@@ -75,12 +76,14 @@ impl Daemon {
     }
 
     async fn try_reload(&mut self) -> Result<(), StartError> {
-        let loaded = read(self.args.config.clone(), &self.tickets).await?;
+        let mut loaded = read(self.args.config.clone(), &self.tickets, &self.in_use).await?;
+        self.carry_over(&mut loaded.in_use);
+        let charge = loaded.charge();
         let Loaded {
             config,
             doors,
-            pairs,
-            examined,
+            in_use,
+            ..
         } = loaded;
         let system = |doing| move |source| StartError::System { doing, source };
         let aside = self.aside.iter().map(PassedSocket::try_clone);
@@ -104,7 +107,7 @@ impl Daemon {
         let new = |one: &&Listener| one.origin() == Origin::Bound;
         setup::tell(listeners.iter().filter(new));
         setup::raise_descriptor_limit(config.limits.clients);
-        self.shown = Shown::of(&config, &pairs, &listeners);
+        self.shown = Shown::of(&config, &in_use, &listeners);
         if config.workers != self.edge.workers() {
             tracing::warn!(
                 "workers: {} are configured, {} go on running until the next start or upgrade",
@@ -114,10 +117,11 @@ impl Daemon {
         }
         let routes = self
             .edge
-            .replace(prepared, &config.services, config.limits)
+            .replace(prepared, &config.services, config.limits.clone())
             .await;
         self.aside = Rc::new(setup::aside(opened.unclaimed));
-        self.examined = examined;
+        self.certify(in_use);
+        self.look_after(charge);
         let doors = std::mem::replace(&mut self.doors, doors);
         let replaced = std::mem::replace(&mut self.listeners, Rc::new(listeners));
         self.close_removed(replaced, &doors, &routes).await;
@@ -194,17 +198,21 @@ fn tell_removed(listener: &Listener) {
 }
 
 /// Reads the files on a thread of its own, which a file system that hangs holds up for ever.
-pub(super) async fn read(path: PathBuf, tickets: &Arc<TicketKeys>) -> Result<Loaded, StartError> {
+pub(super) async fn read(
+    path: PathBuf,
+    tickets: &Arc<TicketKeys>,
+    served: &Arc<[InUse]>,
+) -> Result<Loaded, StartError> {
     let failed = |source| StartError::System {
         doing: "read the configuration",
         source,
     };
     let (done, loaded) = oneshot::channel();
-    let tickets = Arc::clone(tickets);
+    let (tickets, served) = (Arc::clone(tickets), Arc::clone(served));
     thread::Builder::new()
         .name("reload".to_owned())
         .spawn(move || {
-            let _ = done.send(setup::load(&path, &tickets));
+            let _ = done.send(setup::load(&path, &tickets, &served));
         })
         .map_err(failed)?;
     match timeout(READ_DEADLINE, loaded).await {

@@ -5,18 +5,19 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustls::ServerConfig;
 
-use super::coordinate::InUse;
 use super::exit;
 use super::inherited::InheritedError;
-use super::shown::NamedPair;
+use crate::certificate::admission::worse;
 use crate::certificate::examine::examine_all;
-use crate::certificate::load::{self, LoadError};
-use crate::certificate::resolver::{Resolver, server_config};
+use crate::certificate::in_use::InUse;
+use crate::certificate::keeper::Charge;
+use crate::certificate::load::LoadError;
+use crate::certificate::resolver::{Named, Resolver, server_config};
 use crate::certificate::ticket::{NoRandomness, TicketKeys};
-use crate::config::{self, CertificateConfig, Config, ListenerConfig, Problems, Source};
+use crate::config::{self, Config, ListenerConfig, Problems, Source};
 use crate::control::message_id;
 use crate::edge::Door;
 use crate::edge::listener::{self, ListenError, Listener, Origin, PassedSocket};
@@ -35,6 +36,10 @@ pub(super) enum StartError {
     Config { problems: Problems },
     #[error("certificate.{name}: {source}")]
     Certificate { name: String, source: LoadError },
+    #[error(
+        "certificate.{name}: clients would fail who do not fail with what is served now: {source}"
+    )]
+    Worse { name: String, source: LoadError },
     #[error("cannot set up TLS: {source}")]
     Tls { source: rustls::Error },
     #[error("{source}")]
@@ -54,7 +59,7 @@ impl StartError {
     /// Says it, once.
     pub(super) fn report(&self) {
         match self {
-            Self::Config { .. } | Self::Certificate { .. } => {
+            Self::Config { .. } | Self::Certificate { .. } | Self::Worse { .. } => {
                 event!(ERROR, message_id::CONFIGURATION_REFUSED, "{self}");
             }
             _ => tracing::error!("{self}"),
@@ -81,7 +86,7 @@ impl StartError {
 
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config { .. } | Self::Certificate { .. } => exit::CONFIG,
+            Self::Config { .. } | Self::Certificate { .. } | Self::Worse { .. } => exit::CONFIG,
             _ => exit::OSERR,
         }
     }
@@ -89,43 +94,69 @@ impl StartError {
 
 /// A configuration that is good as far as files go.
 pub(super) struct Loaded {
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
     pub(super) doors: Vec<Door>,
     /// The certificates that the doors use.
-    pub(super) pairs: Vec<NamedPair>,
-    /// The same, as their clients see them.
-    pub(super) examined: Arc<[InUse]>,
+    pub(super) in_use: Vec<InUse>,
+    /// What chooses among them, by the name of the listener.
+    pub(super) resolvers: Vec<(String, Arc<Resolver>)>,
 }
 
-/// Reads the configuration at a path, what is laid over it, and the certificates.
-pub(super) fn load(path: &Path, tickets: &Arc<TicketKeys>) -> Result<Loaded, StartError> {
+impl Loaded {
+    /// What has to be looked after from now on.
+    pub(super) fn charge(&self) -> Charge {
+        Charge {
+            config: Arc::clone(&self.config),
+            in_use: self.in_use.clone(),
+            resolvers: self.resolvers.clone(),
+        }
+    }
+}
+
+/// Reads the configuration at a path, what is laid over it, and the certificates. These may not be
+/// worse than those that are served.
+pub(super) fn load(
+    path: &Path,
+    tickets: &Arc<TicketKeys>,
+    served: &[InUse],
+) -> Result<Loaded, StartError> {
     let source = Source::from_process(Some(path.to_owned()));
     let config = config::load(&source).map_err(|problems| StartError::Config { problems })?;
-    let mut pairs = Vec::new();
-    let doors = doors(&config, tickets, &mut pairs)?;
-    let examined = examine_all(&config);
-    let in_use = |(certificate, examination): (&CertificateConfig, _)| InUse {
-        name: certificate.name.clone(),
-        listeners: config
+    let in_use = in_use(&config)?;
+    if let Some((name, source)) = worse(&config, &in_use, served, Timestamp::now()) {
+        return Err(StartError::Worse { name, source });
+    }
+    let mut resolvers = Vec::new();
+    let doors = doors(&config, tickets, &in_use, &mut resolvers)?;
+    Ok(Loaded {
+        config: Arc::new(config),
+        doors,
+        in_use,
+        resolvers,
+    })
+}
+
+/// The certificates that listeners use, with a pair each.
+fn in_use(config: &Config) -> Result<Vec<InUse>, StartError> {
+    let now = Timestamp::now();
+    let mut in_use = Vec::new();
+    for (certificate, examination) in config.certificates.iter().zip(examine_all(config)) {
+        let name = certificate.name.clone();
+        let listeners: Vec<String> = config
             .listeners
             .iter()
-            .filter(|one| one.certificates.contains(&certificate.name))
+            .filter(|one| one.certificates.contains(&name))
             .map(|one| one.name.clone())
-            .collect(),
-        examination,
-    };
-    let examined = config
-        .certificates
-        .iter()
-        .zip(examined)
-        .map(in_use)
-        .collect();
-    Ok(Loaded {
-        config,
-        doors,
-        pairs,
-        examined,
-    })
+            .collect();
+        if listeners.is_empty() {
+            continue;
+        }
+        if let Err(source) = examination.usable() {
+            return Err(StartError::Certificate { name, source });
+        }
+        in_use.push(InUse::new(name, listeners, Arc::new(examination), now));
+    }
+    Ok(in_use)
 }
 
 /// Each listener with what its connections have in common. A socket unit may pass several
@@ -142,45 +173,41 @@ pub(super) fn pairs<'a>(doors: &[Door], listeners: &'a [Listener]) -> Vec<(Door,
 fn doors(
     config: &Config,
     tickets: &Arc<TicketKeys>,
-    pairs: &mut Vec<NamedPair>,
+    in_use: &[InUse],
+    resolvers: &mut Vec<(String, Arc<Resolver>)>,
 ) -> Result<Vec<Door>, StartError> {
     config
         .listeners
         .iter()
         .map(|listener| {
+            let resolver = resolver(config, listener, in_use).map(Arc::new);
+            resolvers.extend(
+                resolver
+                    .iter()
+                    .map(|one| (listener.name.clone(), Arc::clone(one))),
+            );
+            let tls = resolver.map(|one| server_config(one, Arc::clone(tickets)));
             Ok(Door {
                 name: listener.name.clone(),
-                tls: tls(config, listener, tickets, pairs)?,
+                tls: tls
+                    .transpose()
+                    .map_err(|source| StartError::Tls { source })?,
                 trusted: listener.trusted.clone(),
             })
         })
         .collect()
 }
 
-fn tls(
-    config: &Config,
-    listener: &ListenerConfig,
-    tickets: &Arc<TicketKeys>,
-    pairs: &mut Vec<NamedPair>,
-) -> Result<Option<Arc<ServerConfig>>, StartError> {
-    let mut certificates = Vec::new();
-    for name in &listener.certificates {
-        let Some(one) = config.certificates.iter().find(|one| one.name == *name) else {
-            continue;
-        };
-        let pair = load::load(&one.chain, &one.key).map_err(|source| StartError::Certificate {
-            name: name.clone(),
-            source,
-        })?;
-        pairs.push((name.clone(), Arc::clone(&pair)));
-        certificates.push((pair, one.names.clone()));
-    }
-    match Resolver::new(&certificates) {
-        None => Ok(None),
-        Some(resolver) => server_config(resolver, Arc::clone(tickets))
-            .map(Some)
-            .map_err(|source| StartError::Tls { source }),
-    }
+/// None: the listener speaks no TLS.
+fn resolver(config: &Config, listener: &ListenerConfig, in_use: &[InUse]) -> Option<Resolver> {
+    let named = |name: &String| -> Option<Named> {
+        let one = in_use.iter().find(|one| one.name == *name)?;
+        let configured = config.certificates.iter().find(|one| one.name == *name)?;
+        let pair = one.examination.pair()?;
+        Some((Arc::clone(pair), configured.names.clone()))
+    };
+    let certificates: Vec<Named> = listener.certificates.iter().filter_map(named).collect();
+    Resolver::new(&certificates)
 }
 
 /// Allows as many descriptors as the hard limit does, and says so if that is too few.

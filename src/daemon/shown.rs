@@ -1,16 +1,16 @@
 //! What the daemon shows of itself, put together for whoever looks.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::sign::CertifiedKey;
 use tokio::sync::oneshot;
 
-use super::coordinate::InUse;
 use super::life::Daemon;
 use crate::certificate::forecast::Change;
+use crate::certificate::in_use::InUse;
 use crate::certificate::leaf::Leaf;
 use crate::config::{Config, ServiceConfig};
 use crate::control::view::{
@@ -18,9 +18,6 @@ use crate::control::view::{
 };
 use crate::edge::Connected;
 use crate::edge::listener::{Cookie, Listener};
-
-/// A certificate as it was read, with its name.
-pub(super) type NamedPair = (String, Arc<CertifiedKey>);
 
 /// The part that only another configuration changes.
 pub(super) struct Shown {
@@ -30,11 +27,11 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn of(config: &Config, pairs: &[NamedPair], sockets: &[Listener]) -> Self {
+    pub(super) fn of(config: &Config, in_use: &[InUse], sockets: &[Listener]) -> Self {
         Self {
             services: config.services.iter().cloned().map(Arc::new).collect(),
             listeners: listeners(config, sockets),
-            certificates: certificates(config, pairs),
+            certificates: certificates(config, in_use),
         }
     }
 }
@@ -54,24 +51,51 @@ fn listeners(config: &Config, sockets: &[Listener]) -> Arc<[Arc<ListenerView>]> 
     all.map(|one| view(&one.name, &one.certificates)).collect()
 }
 
-fn certificates(config: &Config, pairs: &[NamedPair]) -> Arc<[Arc<CertificateView>]> {
-    let view = |one: &crate::config::CertificateConfig| {
-        let (_, pair) = pairs.iter().find(|(name, _)| *name == one.name)?;
-        let leaf = Leaf::of(pair)?;
-        let serves =
-            |listener: &&crate::config::ListenerConfig| listener.certificates.contains(&one.name);
-        let listeners = config.listeners.iter().filter(serves);
-        Some(Arc::new(CertificateView {
-            name: one.name.clone(),
-            chain: one.chain.clone(),
-            names: leaf.names,
-            not_before: leaf.not_before,
-            not_after: leaf.not_after,
-            fingerprint: leaf.fingerprint,
-            listeners: listeners.map(|one| one.name.clone()).collect(),
-        }))
+fn certificates(config: &Config, in_use: &[InUse]) -> Arc<[Arc<CertificateView>]> {
+    let chain = |name: &str| {
+        let one = config.certificates.iter().find(|one| one.name == name)?;
+        Some(one.chain.clone())
     };
-    config.certificates.iter().filter_map(view).collect()
+    let view = |one: &InUse| view_of(one, chain(&one.name)?);
+    in_use.iter().filter_map(view).map(Arc::new).collect()
+}
+
+fn view_of(one: &InUse, chain: PathBuf) -> Option<CertificateView> {
+    let leaf = Leaf::of(one.examination.pair()?)?;
+    let first_end = one.examination.first_end(one.verdict.at);
+    Some(CertificateView {
+        name: one.name.clone(),
+        chain,
+        names: leaf.names,
+        not_before: leaf.not_before,
+        not_after: leaf.not_after,
+        chain_not_after: first_end.unwrap_or(leaf.not_after),
+        fingerprint: leaf.fingerprint,
+        listeners: one.listeners.clone(),
+        severity: one.verdict.severity(),
+        breaks_clients: one.verdict.breaks_clients(),
+        findings: one.verdict.findings.clone(),
+        swapped: one.swapped,
+        refused: one.worse_on_disk().map(str::to_owned),
+    })
+}
+
+impl Shown {
+    /// The certificates have changed, or what is said of them.
+    pub(super) fn certify(&mut self, in_use: &[InUse]) {
+        let before = &self.certificates;
+        let view = |one: &InUse| {
+            let known = before.iter().find(|view| view.name == one.name)?;
+            let now = view_of(one, known.chain.clone())?;
+            // What has not changed stays the same object.
+            Some(if **known == now {
+                Arc::clone(known)
+            } else {
+                Arc::new(now)
+            })
+        };
+        self.certificates = in_use.iter().filter_map(view).collect();
+    }
 }
 
 impl Daemon {
@@ -132,7 +156,7 @@ impl Daemon {
     /// Works out what will become of the certificates, beside everything else that happens, for
     /// one caller after the other, as above.
     pub(super) fn foretell(&self, answer: oneshot::Sender<Vec<Foretold>>) {
-        let in_use = Arc::clone(&self.examined);
+        let in_use = Arc::clone(&self.in_use);
         let counting = Rc::clone(&self.counting);
         tokio::task::spawn_local(async move {
             let _turn = counting.lock().await;

@@ -27,7 +27,7 @@ pub(crate) fn batond(chain: &Path, key: &Path) -> Running {
     let pair = load::load(chain, key).expect("batond takes the pair");
     let resolver = Resolver::new(&[(pair, Vec::new())]).expect("there is a pair");
     let tickets = Arc::new(TicketKeys::generate().expect("randomness"));
-    let config = server_config(resolver, tickets).expect("a configuration");
+    let config = server_config(Arc::new(resolver), tickets).expect("a configuration");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("bound").port();
     thread::spawn(move || {

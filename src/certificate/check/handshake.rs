@@ -48,7 +48,7 @@ fn shake_hands(
     let told = |error: Error| error.to_string();
     let tickets = TicketKeys::generate().map_err(|error| error.to_string())?;
     let resolver = Resolver::new(&[(Arc::clone(pair), Vec::new())]).ok_or("no certificate")?;
-    let server = server_config(resolver, Arc::new(tickets)).map_err(told)?;
+    let server = server_config(Arc::new(resolver), Arc::new(tickets)).map_err(told)?;
     let server = ServerConnection::new(server).map_err(told)?;
 
     let provider = Arc::new(aws_lc_rs::default_provider());

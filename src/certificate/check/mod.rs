@@ -21,7 +21,7 @@ use rustls::sign::CertifiedKey;
 use super::client::Client::{Gnutls, Go, Java, Openssl, Python};
 use super::file::File;
 use super::finding::{Fault, Finding, Part, Severity};
-use super::load;
+use super::load::{self, LoadError};
 use super::path::{Path, Paths};
 use super::pem::shown;
 use super::roots::TrustedRoots;
@@ -44,11 +44,24 @@ pub struct Subject<'a> {
     pub renew_unit: Option<&'a str>,
 }
 
+/// Who is shown a certificate, and by whom it is renewed.
+#[derive(Clone, Copy, Debug)]
+pub struct Audience<'a> {
+    /// What clients dial; empty: not known, and not judged.
+    pub names: &'a [HostPattern],
+    /// Whom clients trust.
+    pub roots: &'a TrustedRoots,
+    /// The unit that renews it.
+    pub renew_unit: Option<&'a str>,
+}
+
 /// A certificate that has been looked at. It can be judged for any time.
 #[derive(Debug)]
 pub struct Examination {
     /// What does not change with time.
     lasting: Vec<Finding>,
+    /// As messages name the file.
+    file: String,
     /// None: the pair is unusable.
     chain: Option<Chain>,
     pair: Option<Arc<CertifiedKey>>,
@@ -81,28 +94,39 @@ pub fn examine(subject: Subject<'_>) -> Examination {
     let mut lasting: Vec<Finding> = generation::check(subject.chain, subject.key)
         .into_iter()
         .collect();
-    let pair = match load::pair(subject.chain, subject.key) {
-        Ok(pair) => pair,
+    let file = shown(&subject.chain.path);
+    match load::pair(subject.chain, subject.key) {
+        Ok(pair) => examine_pair(pair, file, lasting, subject.audience()),
         Err(error) => {
             lasting.extend(error.into_findings());
-            return Examination {
+            Examination {
                 lasting,
+                file,
                 chain: None,
                 pair: None,
-            };
+            }
         }
-    };
-    let file = shown(&subject.chain.path);
+    }
+}
+
+/// Looks at a pair that came from this file. `lasting`: what is known of it already.
+fn examine_pair(
+    pair: Arc<CertifiedKey>,
+    file: String,
+    mut lasting: Vec<Finding>,
+    audience: Audience<'_>,
+) -> Examination {
     let served = parsed(&pair, &file, &mut lasting);
     if served.is_empty() {
         return Examination {
             lasting,
+            file,
             chain: None,
             pair: Some(pair),
         };
     }
-    lasting.extend(subject.roots.finding.as_deref().cloned());
-    let roots: Vec<Certificate> = subject
+    lasting.extend(audience.roots.finding.as_deref().cloned());
+    let roots: Vec<Certificate> = audience
         .roots
         .certificates
         .iter()
@@ -115,22 +139,33 @@ pub fn examine(subject: Subject<'_>) -> Examination {
         .collect();
     let paths = Paths::search(&served, &roots);
     let mut chain = Chain {
-        file,
+        file: file.clone(),
         served,
         roots,
         paths: Vec::new(),
-        names: subject.names.iter().map(ToString::to_string).collect(),
-        renewal: renewal(subject.renew_unit),
+        names: audience.names.iter().map(ToString::to_string).collect(),
+        renewal: renewal(audience.renew_unit),
     };
     chain.paths = chain::best(&chain, &paths);
     lasting.extend(fitness::check(&chain));
-    lasting.extend(chain::check(&chain, &paths, subject.roots));
-    lasting.extend(names::check(&chain, subject.names));
+    lasting.extend(chain::check(&chain, &paths, audience.roots));
+    lasting.extend(names::check(&chain, audience.names));
     lasting.extend(handshake::check(&chain, &pair));
     Examination {
         lasting,
+        file,
         chain: Some(chain),
         pair: Some(pair),
+    }
+}
+
+impl<'a> Subject<'a> {
+    fn audience(&self) -> Audience<'a> {
+        Audience {
+            names: self.names,
+            roots: self.roots,
+            renew_unit: self.renew_unit,
+        }
     }
 }
 
@@ -138,6 +173,39 @@ impl Examination {
     /// The pair, ready to be served; none if it cannot be.
     pub fn pair(&self) -> Option<&Arc<CertifiedKey>> {
         self.pair.as_ref()
+    }
+
+    /// The pair.
+    ///
+    /// # Errors
+    /// It cannot be served at all: why.
+    pub fn usable(&self) -> Result<&Arc<CertifiedKey>, LoadError> {
+        self.pair.as_ref().ok_or_else(|| {
+            let prevents = |one: &&Finding| one.breaks_clients() && one.fault.prevents_use();
+            LoadError::of(self.lasting.iter().filter(prevents).cloned().collect())
+        })
+    }
+
+    /// The same pair before another audience; none, if there is no pair. What was found of its
+    /// files is left out.
+    pub fn before(&self, audience: Audience<'_>) -> Option<Self> {
+        let pair = Arc::clone(self.pair.as_ref()?);
+        Some(examine_pair(pair, self.file.clone(), Vec::new(), audience))
+    }
+
+    /// Whether the two serve the same certificates.
+    pub fn serves_same_as(&self, other: &Self) -> bool {
+        match (&self.pair, &other.pair) {
+            // The key belongs to the first of them.
+            (Some(one), Some(other)) => one.cert == other.cert,
+            _ => false,
+        }
+    }
+
+    /// When the leaf ends, or what is above it ends before it, on the way to a root that lasts
+    /// longest; none, if the leaf cannot be read.
+    pub fn first_end(&self, at: Timestamp) -> Option<Timestamp> {
+        Some(validity::end(self.chain.as_ref()?, at).0)
     }
 
     /// The names in the leaf; none if it has none, or cannot be read.

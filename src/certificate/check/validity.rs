@@ -153,7 +153,7 @@ fn begun_or_over(one: &Certificate, at: Timestamp) -> String {
 }
 
 /// When the first clients will fail if nothing is done, and whose end that is.
-fn end(chain: &Chain, at: Timestamp) -> (Timestamp, &Certificate) {
+pub(super) fn end(chain: &Chain, at: Timestamp) -> (Timestamp, &Certificate) {
     let leaf = chain.leaf();
     let (served, roots) = (&chain.served, &chain.roots);
     let valid = |path: &&Path| path.above(served, roots).all(|one| one.is_valid_at(at));

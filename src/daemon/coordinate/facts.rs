@@ -8,23 +8,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::targets::Wanted;
-use crate::certificate::check::Examination;
+use crate::certificate::in_use::InUse;
 use crate::certificate::ticket::TicketKeys;
 use crate::config::Restart;
 use crate::control::jobs::JobId;
 use crate::control::units::Units;
 use crate::daemon::reload;
+use crate::daemon::setup::StartError;
 use crate::edge::Edge;
 use crate::edge::route::Service;
 use crate::restart::interlock::{BadCertificate, Facts, Plan, UnitFact};
 use crate::restart::job::{Kind, Target};
-
-/// A certificate that is in use, with what is known of it.
-pub(in crate::daemon) struct InUse {
-    pub(in crate::daemon) name: String,
-    pub(in crate::daemon) listeners: Vec<String>,
-    pub(in crate::daemon) examination: Examination,
-}
 
 /// Where the facts of one job come from.
 #[derive(Clone)]
@@ -96,8 +90,15 @@ impl Inquiry {
             ..Facts::default()
         };
         facts.certificates = self.certificates(settings.deadline + retry_end);
-        let read = reload::read(self.config.clone(), &self.tickets).await;
-        facts.configuration = read.err().map(|error| error.summary());
+        let read = reload::read(self.config.clone(), &self.tickets, &self.in_use).await;
+        match read.map_err(|error| (error.summary(), error)) {
+            Err((_, StartError::Worse { name, source })) => {
+                let why = format!("what is on disk is worse than what is served: {source}");
+                facts.certificates.push(BadCertificate { name, why });
+            }
+            Err((summary, _)) => facts.configuration = Some(summary),
+            Ok(_) => {}
+        }
         if self.kind == Kind::Restart {
             self.ask_systemd(&mut facts).await;
         }

@@ -18,7 +18,6 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(super) use self::drive::Update;
 use self::drive::{Drive, Told};
-pub(super) use self::facts::InUse;
 use self::facts::Inquiry;
 pub(super) use self::losses::Losses;
 use self::targets::Wanted;
@@ -321,7 +320,7 @@ impl Daemon {
             kind,
             config: self.args.config.clone(),
             tickets: Arc::clone(&self.tickets),
-            in_use: Arc::clone(&self.examined),
+            in_use: Arc::clone(&self.in_use),
             known_rate: coordinator.known_rate,
             newcomers_per_second: coordinator.newcomers(&wanted.service),
             other_job: coordinator

@@ -1,0 +1,60 @@
+//! A certificate as listeners serve it, with what is known of it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::check::Examination;
+use super::finding::Finding;
+use super::verdict::Verdict;
+
+/// A certificate that listeners serve.
+#[derive(Clone, Debug)]
+pub struct InUse {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Names of the listeners that serve it.
+    pub listeners: Vec<String>,
+    /// What is served, before the audience of the configuration in use.
+    pub examination: Arc<Examination>,
+    /// What is said of it now.
+    pub verdict: Arc<Verdict>,
+    /// When it took the place of another one in this process; none: it is served since the start.
+    pub swapped: Option<Timestamp>,
+    /// Why what is on disk is not served.
+    pub refused: Option<Arc<Refused>>,
+}
+
+/// A pair that is not served, since clients would fail who do not fail with the one in service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What makes it worse; never empty.
+    pub objections: Vec<Finding>,
+    /// Since when it is refused.
+    pub since: Timestamp,
+}
+
+impl InUse {
+    /// As it is read: of a certificate that has just been put into use.
+    pub fn new(
+        name: String,
+        listeners: Vec<String>,
+        examination: Arc<Examination>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            name,
+            listeners,
+            verdict: Arc::new(examination.verdict(now)),
+            examination,
+            swapped: None,
+            refused: None,
+        }
+    }
+
+    /// What is wrong with the pair on disk, in one sentence; none, if it is the one in service.
+    pub fn worse_on_disk(&self) -> Option<&str> {
+        let refused = self.refused.as_deref()?;
+        refused.objections.first().map(|one| one.what.as_str())
+    }
+}

@@ -1,0 +1,238 @@
+//! What the keeper of the certificates finds becomes entries in the journal and problems.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use jiff::Timestamp;
+
+use super::life::Daemon;
+use crate::certificate::finding::{self, Fault, Finding};
+use crate::certificate::in_use::InUse;
+use crate::certificate::keeper::{Charge, Keeper, News, Update};
+use crate::certificate::leaf::Leaf;
+use crate::control::command::{Answer, Refusal};
+use crate::control::message_id;
+use crate::control::problem::{self, Problem, Severity};
+use crate::event;
+
+/// What looks after the certificates, and what was raised because of it.
+pub(super) struct Certificates {
+    /// None: the thread has died.
+    keeper: Option<Keeper>,
+    /// Names of problems and what has them.
+    raised: Vec<(&'static str, String)>,
+}
+
+impl Certificates {
+    pub(super) fn keep(charge: Charge) -> io::Result<Self> {
+        Ok(Self {
+            keeper: Some(Keeper::start(charge)?),
+            raised: Vec::new(),
+        })
+    }
+
+    /// The next that there is to tell. None, once: nobody looks after them any more.
+    pub(super) async fn next(&mut self) -> Option<Update> {
+        let Some(keeper) = &mut self.keeper else {
+            return std::future::pending().await;
+        };
+        let update = keeper.next().await;
+        if update.is_none() {
+            self.keeper = None;
+        }
+        update
+    }
+
+    /// Nobody comes to this process any more.
+    pub(super) fn let_go(&mut self) {
+        self.keeper = None;
+    }
+}
+
+impl Daemon {
+    /// Other certificates are in use.
+    pub(super) fn look_after(&mut self, charge: Charge) {
+        if let Some(keeper) = &mut self.certificates.keeper {
+            keeper.adopt(charge);
+        }
+    }
+
+    /// What is known of those that stay the same goes over to another configuration.
+    pub(super) fn carry_over(&self, in_use: &mut [InUse]) {
+        for new in in_use {
+            let Some(old) = self.in_use.iter().find(|one| one.name == new.name) else {
+                continue;
+            };
+            new.swapped = if new.examination.serves_same_as(&old.examination) {
+                old.swapped
+            } else {
+                Some(new.verdict.at)
+            };
+        }
+    }
+
+    /// A reload has put these into use.
+    pub(super) fn certify(&mut self, in_use: Vec<InUse>) {
+        let before = std::mem::replace(&mut self.in_use, in_use.into());
+        for new in self.in_use.iter() {
+            let old = before.iter().find(|one| one.name == new.name);
+            if old.is_some_and(|old| !new.examination.serves_same_as(&old.examination)) {
+                let name = new.name.clone();
+                tell(&News::Swapped { name }, &before, &self.in_use);
+            }
+        }
+    }
+
+    /// The keeper has found something.
+    pub(super) fn note_certificates(&mut self, update: Option<Update>) {
+        let Some(update) = update else {
+            tracing::error!("certificates are not looked after any more: their thread has died");
+            self.problems.raise(Problem {
+                name: problem::CERTIFICATES_UNWATCHED,
+                subject: String::new(),
+                severity: Severity::Critical,
+                what: "renewed certificates are not put into service any more".to_owned(),
+                remedy: "`batonctl upgrade` starts another process in the place of this one"
+                    .to_owned(),
+                since: Timestamp::now(),
+            });
+            self.show();
+            return;
+        };
+        let before = std::mem::replace(&mut self.in_use, update.in_use);
+        for news in update.news {
+            tell(&news, &before, &self.in_use);
+        }
+        self.shown.certify(&self.in_use);
+        self.judge_certificates();
+        self.show();
+    }
+
+    /// Raises what is wrong, and clears what was.
+    fn judge_certificates(&mut self) {
+        let problems: Vec<Problem> = self.in_use.iter().flat_map(problems_of).collect();
+        let raised = problems
+            .iter()
+            .map(|one| (one.name, one.subject.clone()))
+            .collect();
+        for (name, subject) in std::mem::replace(&mut self.certificates.raised, raised) {
+            if !self.certificates.raised.contains(&(name, subject.clone())) {
+                self.problems.clear(name, &subject);
+            }
+        }
+        for problem in problems {
+            self.problems.raise(problem);
+        }
+    }
+
+    /// Why a successor, which serves what is on disk, would be worse than this process.
+    pub(super) fn worse_on_disk(&self) -> Option<String> {
+        self.in_use.iter().find_map(|one| {
+            let why = one.worse_on_disk()?;
+            Some(format!(
+                "certificate.{}: what is on disk is worse than what is served: {why} (correct the \
+                 files; `batond check` shows everything that is wrong)",
+                one.name
+            ))
+        })
+    }
+
+    pub(super) fn refuse_for_certificate(&mut self, answer: Option<Answer>) {
+        let Some(why) = self.worse_on_disk() else {
+            return;
+        };
+        tracing::warn!("no handoff: {why}");
+        if let Some(answer) = answer {
+            // Who has gone away meanwhile finds it in the log.
+            let _ = answer.send(Err(Refusal::Interlock(why)));
+        }
+        self.show();
+    }
+}
+
+fn tell(news: &News, before: &[InUse], now: &[InUse]) {
+    let of = |all: &[InUse], name: &str| {
+        let one = all.iter().find(|one| one.name == *name)?;
+        Leaf::of(one.examination.pair()?)
+    };
+    match news {
+        News::Swapped { name } => {
+            let Some(leaf) = of(now, name) else { return };
+            let old = of(before, name).map(|old| old.fingerprint);
+            event!(
+                INFO,
+                message_id::CERTIFICATE_SWAPPED,
+                baton_certificate = name.as_str(),
+                baton_fingerprint = leaf.fingerprint.as_str(),
+                baton_old_fingerprint = old.unwrap_or_default(),
+                baton_not_after = %leaf.not_after,
+                "certificate.{name}: a renewed certificate is in service, valid until {}",
+                leaf.not_after
+            );
+        }
+        News::Refused { name } => {
+            let one = now.iter().find(|one| one.name == *name);
+            let why = one.and_then(InUse::worse_on_disk).unwrap_or_default();
+            event!(
+                ERROR,
+                message_id::CERTIFICATE_REFUSED,
+                baton_certificate = name.as_str(),
+                "certificate.{name}: what is on disk is not put into service, since it is worse \
+                 than what is served: {why}"
+            );
+        }
+    }
+}
+
+fn problems_of(one: &InUse) -> Vec<Problem> {
+    let subject = format!("certificate.{}", one.name);
+    let mut problems = Vec::new();
+    if let Some(refused) = &one.refused {
+        problems.push(Problem {
+            name: problem::CERTIFICATE_REFUSED,
+            subject: subject.clone(),
+            severity: Severity::Critical,
+            what: format!(
+                "not put into service: {}",
+                joined(&refused.objections, |one| &one.what)
+            ),
+            remedy: joined(&refused.objections, |one| &one.remedy),
+            since: refused.since,
+        });
+    }
+    // There is one problem of a name, but there may be several findings.
+    let mut by_fault: BTreeMap<Fault, Vec<Finding>> = BTreeMap::new();
+    for finding in &one.verdict.findings {
+        if finding.severity > finding::Severity::Info {
+            by_fault
+                .entry(finding.fault)
+                .or_default()
+                .push(finding.clone());
+        }
+    }
+    problems.extend(by_fault.into_iter().map(|(fault, findings)| Problem {
+        name: fault.name(),
+        subject: subject.clone(),
+        severity: severity(fault, &findings),
+        what: joined(&findings, |one| &one.what),
+        remedy: joined(&findings, |one| &one.remedy),
+        since: one.verdict.at,
+    }));
+    problems
+}
+
+/// Each sentence once.
+fn joined(findings: &[Finding], sentence: impl Fn(&Finding) -> &String) -> String {
+    let mut sentences: Vec<&str> = findings.iter().map(|one| sentence(one).as_str()).collect();
+    sentences.dedup();
+    sentences.join("; ")
+}
+
+fn severity(fault: Fault, findings: &[Finding]) -> Severity {
+    let worst = findings.iter().map(|one| one.severity).max();
+    match (fault, worst) {
+        (Fault::ExpiryImminent | Fault::Expired, _) => Severity::Emergency,
+        (_, Some(finding::Severity::Critical)) => Severity::Critical,
+        _ => Severity::Warning,
+    }
+}
