@@ -1,0 +1,17 @@
+//! Renewed certificates come into service by themselves, whatever way they come to the disk, and
+//! no client notices: a real daemon, 500 connected clients and newcomers at 50 a second. A bad pair
+//! never gets there.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "../crowd/mod.rs"]
+mod crowd;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad;
+mod pki;
+mod probe;
+mod styles;
+mod ways;
+mod world;
