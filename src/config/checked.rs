@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::name::METRICS_SOCKET;
 use crate::edge::close::CloseCode;
 
 /// A whole configuration that has passed every check.
@@ -26,6 +27,19 @@ pub struct Config {
     pub limits: Limits,
     /// Where OpenMetrics are served; none: nowhere.
     pub metrics: Option<Address>,
+}
+
+impl Config {
+    /// Every socket that is listened on: the listeners, and the one of `[metrics]`.
+    pub fn sockets(&self) -> Vec<ListenerConfig> {
+        let metrics = self.metrics.iter().map(|address| ListenerConfig {
+            name: METRICS_SOCKET.to_owned(),
+            address: address.clone(),
+            certificates: Vec::new(),
+            trusted: Vec::new(),
+        });
+        self.listeners.iter().cloned().chain(metrics).collect()
+    }
 }
 
 /// One listening socket.

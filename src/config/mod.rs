@@ -35,6 +35,7 @@ pub use checked::{
     Address, BackendAddress, BackendConfig, CertificateConfig, Config, HostPattern, Limits,
     ListenerConfig, Restart, Roots, ServiceConfig, Spread, TrustedPeer, with_delay,
 };
+pub use name::METRICS_SOCKET;
 pub use problem::{Problem, Problems};
 pub use source::Source;
 

@@ -7,6 +7,9 @@ use super::text::quoted;
 const NAME_MAX: usize = 64;
 /// Longest name of a unit, in bytes (systemd.unit(5)).
 const UNIT_MAX: usize = 255;
+/// The name of the socket of `[metrics]` among those of the listeners, also in
+/// `FileDescriptorName=`.
+pub const METRICS_SOCKET: &str = "metrics";
 /// Names that sd_listen_fds(3) gives to sockets that have none of their own.
 const RESERVED: [&str; 3] = ["connection", "stored", "unknown"];
 
@@ -38,6 +41,9 @@ pub(super) fn listener(name: &str) -> Result<(), String> {
         return Err(
             "may not be named so (systemd gives this name to sockets without a name)".to_owned(),
         );
+    }
+    if name == METRICS_SOCKET {
+        return Err("may not be named so (it is the name of the socket of [metrics])".to_owned());
     }
     chosen(name)
 }
@@ -87,6 +93,7 @@ mod tests {
         }
         assert!(chosen(&"a".repeat(65)).expect_err("long").contains("65"));
         assert!(listener("stored").is_err());
+        assert!(listener("metrics").is_err());
         assert!(listener("wss").is_ok());
     }
 

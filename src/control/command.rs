@@ -93,6 +93,20 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// One word for programs, as metrics have it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::ConfigurationRefused(_) => "configuration-refused",
+            Self::HandoffFailed(_) => "handoff-failed",
+            Self::Busy(_) => "busy",
+            Self::NotFound(_) => "not-found",
+            Self::Interlock(_) => "refused",
+            Self::CanaryLost(_) => "canary-lost",
+            Self::BackendNotBack(_) => "backend-not-back",
+            Self::Canceled(_) => "canceled",
+        }
+    }
+
     /// There is no such `kind` of thing; perhaps one of the `known` is meant.
     pub fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Self {
         let near = known

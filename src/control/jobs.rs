@@ -17,7 +17,7 @@ const ALL: u8 = 100;
 pub type JobId = u32;
 
 /// What a job does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum JobKind {
     /// Puts another configuration into use.
     Reload,
@@ -30,6 +30,24 @@ pub enum JobKind {
 }
 
 impl JobKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Reload, Self::Upgrade, Self::Restart, Self::Drain];
+
+    /// How one may end: `done`, and what a [`Refusal`] of it is called.
+    fn outcomes(self) -> &'static [&'static str] {
+        match self {
+            Self::Reload => &["done", "configuration-refused"],
+            Self::Upgrade => &["done", "handoff-failed"],
+            Self::Restart | Self::Drain => &[
+                "done",
+                "refused",
+                "canceled",
+                "canary-lost",
+                "backend-not-back",
+            ],
+        }
+    }
+
     /// One word for the operator.
     pub fn word(self) -> &'static str {
         match self {
@@ -59,6 +77,9 @@ impl JobResult {
         }
     }
 }
+
+/// How many jobs ended, by what they did and how they did: all there may be, also where it is 0.
+pub type Ended = BTreeMap<(JobKind, &'static str), u64>;
 
 /// The figures that a job ends with: names in snake_case, values that are numbers, texts or
 /// truths.
@@ -92,11 +113,23 @@ pub struct JobView {
 }
 
 /// All jobs of the process that are still shown.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Jobs {
     last: JobId,
     /// By number.
     shown: VecDeque<Arc<JobView>>,
+    ended: Arc<Ended>,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        let outcomes = |kind: JobKind| kind.outcomes().iter().map(move |one| ((kind, *one), 0));
+        Self {
+            last: 0,
+            shown: VecDeque::new(),
+            ended: Arc::new(JobKind::ALL.into_iter().flat_map(outcomes).collect()),
+        }
+    }
 }
 
 impl Jobs {
@@ -136,6 +169,7 @@ impl Jobs {
 
     /// A job has ended: with a message, or with why it did not come about.
     pub fn end(&mut self, id: JobId, outcome: Result<String, Refusal>, report: Report) {
+        let how = outcome.as_ref().map_or_else(Refusal::word, |_| "done");
         let (result, message) = match outcome {
             Ok(message) => (JobResult::Done, message),
             Err(refusal) => {
@@ -143,7 +177,9 @@ impl Jobs {
                 (JobResult::Failed(refusal), message)
             }
         };
+        let mut kind = None;
         self.change(id, |job| {
+            kind = Some(job.kind);
             job.state = result.word();
             if result == JobResult::Done {
                 job.progress = ALL;
@@ -153,7 +189,17 @@ impl Jobs {
             job.report = report;
             job.ended = Some(Timestamp::now());
         });
+        if let Some(kind) = kind {
+            *Arc::make_mut(&mut self.ended)
+                .entry((kind, how))
+                .or_default() += 1;
+        }
         self.forget();
+    }
+
+    /// How many ended, and how.
+    pub fn ended(&self) -> Arc<Ended> {
+        Arc::clone(&self.ended)
     }
 
     /// All that are shown, by number.
@@ -211,5 +257,7 @@ mod tests {
         assert_eq!(ended[0].result, Some(JobResult::Failed(refusal)));
         assert_eq!((ended[0].state, ended[0].progress), ("failed", 50));
         assert_eq!(ended[0].message, "it died");
+        assert_eq!(jobs.ended()[&(JobKind::Upgrade, "handoff-failed")], 1);
+        assert_eq!(jobs.ended().values().sum::<u64>(), 1);
     }
 }

@@ -7,6 +7,7 @@ pub mod journal;
 pub mod link;
 pub mod logind;
 pub mod message_id;
+pub mod metrics;
 pub mod notify;
 pub mod problem;
 pub mod signals;

@@ -37,13 +37,20 @@ pub enum Severity {
     Emergency,
 }
 
-impl fmt::Display for Severity {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
+impl Severity {
+    /// One word for the operator.
+    pub fn word(self) -> &'static str {
+        match self {
             Self::Warning => "warning",
             Self::Critical => "critical",
             Self::Emergency => "emergency",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.word())
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::jobs::JobView;
+use super::jobs::{Ended, JobView};
 use super::problem::Problem;
 use crate::certificate::finding::{self, Finding};
 use crate::certificate::forecast::Change;
@@ -32,8 +32,12 @@ pub struct View {
     pub certificates: Arc<[Arc<CertificateView>]>,
     /// What runs and what ended lately, the oldest first.
     pub jobs: Vec<Arc<JobView>>,
+    /// How many jobs of each kind ended, and how.
+    pub ended: Arc<Ended>,
     /// What is wrong now, the worst first.
     pub problems: Arc<[Problem]>,
+    /// Clients that have yet to leave the predecessor, as it said last; None: there is none.
+    pub predecessor_clients: Option<u64>,
 }
 
 impl View {
@@ -47,7 +51,9 @@ impl View {
             listeners: Arc::default(),
             certificates: Arc::default(),
             jobs: Vec::new(),
+            ended: Arc::default(),
             problems: Arc::default(),
+            predecessor_clients: None,
         }
     }
 }

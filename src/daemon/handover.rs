@@ -75,6 +75,7 @@ impl Daemon {
                     listeners.iter_mut().for_each(Listener::hand_on);
                 }
                 self.listeners = Rc::default();
+                self.scrape_at(None).await;
                 self.aside = Rc::default();
                 Ok(())
             }

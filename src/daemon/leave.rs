@@ -151,7 +151,7 @@ impl Daemon {
     pub(super) fn status(&self) -> String {
         let clients = self.edge.clients();
         let status = match (self.phase, self.predecessor_left) {
-            (Phase::Serving, None) if self.listeners.is_empty() && clients == 0 => format!(
+            (Phase::Serving, None) if self.doors_open() == 0 && clients == 0 => format!(
                 "idle: no listener is configured (edit {}, see batond(8))",
                 self.args.config.display()
             ),

@@ -27,6 +27,7 @@ use crate::control::jobs::{JobId, Jobs};
 use crate::control::journal::Log;
 use crate::control::logind::Logind;
 use crate::control::message_id;
+use crate::control::metrics::endpoint::Endpoint;
 use crate::control::notify::Notifier;
 use crate::control::problem::Problems;
 use crate::control::signals::Signals;
@@ -173,8 +174,10 @@ pub(super) struct Daemon {
     pub(super) in_use: Arc<[InUse]>,
     pub(super) certificates: Certificates,
     pub(super) inbox: Inbox,
-    outlet: Outlet,
+    pub(super) outlet: Outlet,
     pub(super) bus: Option<Bus>,
+    /// Answers scrapes.
+    pub(super) metrics: Option<Endpoint>,
     /// The job of the handoff that is under way.
     pub(super) upgrading: Option<JobId>,
 }
@@ -271,6 +274,7 @@ impl Daemon {
             inbox,
             outlet,
             bus: None,
+            metrics: None,
             upgrading: None,
         })
     }
@@ -290,6 +294,7 @@ impl Daemon {
         predecessor: Option<(Predecessor, Outcome)>,
     ) -> Result<(), StartError> {
         self.accept().await?;
+        self.metrics = self.endpoint(&self.listeners)?;
         if predecessor.is_none() {
             self.close_retired().await;
         }
@@ -324,9 +329,9 @@ impl Daemon {
         event!(
             INFO,
             message_id::READY,
-            baton_listeners = self.listeners.len(),
+            baton_listeners = self.doors_open(),
             "ready: {} listening sockets",
-            self.listeners.len()
+            self.doors_open()
         );
         if reports.is_none() {
             self.store();

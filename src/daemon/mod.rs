@@ -11,6 +11,7 @@ mod keep;
 mod leave;
 mod life;
 mod reload;
+mod scrape;
 mod setup;
 mod shown;
 

@@ -95,13 +95,15 @@ impl Daemon {
             .collect::<io::Result<_>>()
             .map_err(system("pass the listening sockets on"))?;
         // The listeners that stay are taken over as from a predecessor.
-        let opened = listener::open_all(&config.listeners, Vec::new(), current)
+        let opened = listener::open_all(&config.sockets(), Vec::new(), current)
             .map_err(|source| StartError::Listen { source })?;
         let listeners = opened.listeners;
         let prepared = self
             .edge
             .prepare(&setup::pairs(&doors, &listeners))
             .map_err(system("accept connections"))?;
+
+        let endpoint = self.endpoint(&listeners)?;
 
         // Nothing can fail from here on.
         let new = |one: &&Listener| one.origin() == Origin::Bound;
@@ -119,6 +121,7 @@ impl Daemon {
             .edge
             .replace(prepared, &config.services, config.limits.clone())
             .await;
+        self.scrape_at(endpoint).await;
         self.aside = Rc::new(setup::aside(opened.unclaimed));
         self.certify(in_use);
         self.look_after(charge);
@@ -181,19 +184,16 @@ impl Daemon {
 }
 
 fn tell_removed(listener: &Listener) {
-    let (name, address) = (listener.name(), listener.address());
+    let (name, address, key) = (listener.name(), listener.address(), listener.key());
     if listener.origin() == Origin::Systemd {
         tracing::warn!(
             baton_listener = name,
-            "listener.{name}: closed, but its socket unit goes on listening on {address}: whoever \
+            "{key}: closed, but its socket unit goes on listening on {address}: whoever \
              connects there waits until a reload takes the listener in again (or stop the socket \
              unit)"
         );
     } else {
-        tracing::info!(
-            baton_listener = name,
-            "listener.{name}: closed on {address}"
-        );
+        tracing::info!(baton_listener = name, "{key}: closed on {address}");
     }
 }
 

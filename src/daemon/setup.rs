@@ -254,7 +254,7 @@ pub(super) fn listeners(
     from_units: Vec<(String, OwnedFd)>,
     passed: Vec<PassedSocket>,
 ) -> Result<Sockets, StartError> {
-    let opened = listener::open_all(&config.listeners, from_units, passed)
+    let opened = listener::open_all(&config.sockets(), from_units, passed)
         .map_err(|source| StartError::Listen { source })?;
     tell(&opened.listeners);
     for PassedSocket {
@@ -295,27 +295,27 @@ pub(super) fn aside(unclaimed: Vec<PassedSocket>) -> Vec<PassedSocket> {
 /// The first step of closing a socket.
 pub(super) fn let_nobody_in(listener: &mut Listener) {
     if let Err(error) = listener.let_nobody_in() {
-        let name = listener.name();
-        tracing::warn!("listener.{name}: who connects while it closes may be reset: {error}");
+        let key = listener.key();
+        tracing::warn!("{key}: who connects while it closes may be reset: {error}");
     }
 }
 
 /// Says where each listener comes from.
 pub(super) fn tell<'a>(listeners: impl IntoIterator<Item = &'a Listener>) {
     for listener in listeners {
-        let (name, address) = (listener.name(), listener.address());
+        let (name, address, key) = (listener.name(), listener.address(), listener.key());
         match listener.origin() {
             Origin::Bound => event!(
                 INFO,
                 message_id::LISTENER_BOUND,
                 baton_listener = name,
-                "listener.{name}: bound to {address}"
+                "{key}: bound to {address}"
             ),
             origin => event!(
                 INFO,
                 message_id::LISTENER_ADOPTED,
                 baton_listener = name,
-                "listener.{name}: adopted on {address} from {}",
+                "{key}: adopted on {address} from {}",
                 if origin == Origin::Systemd {
                     "systemd"
                 } else {

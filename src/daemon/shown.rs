@@ -113,7 +113,9 @@ impl Daemon {
             listeners: Arc::clone(&self.shown.listeners),
             certificates: Arc::clone(&self.shown.certificates),
             jobs: self.jobs.list(),
+            ended: self.jobs.ended(),
             problems: self.problems.shown(),
+            predecessor_clients: self.predecessor_left,
         };
         self.inbox.view.send_if_modified(|shown| {
             let changed = *shown != now;

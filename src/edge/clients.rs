@@ -17,7 +17,8 @@ use super::crowd::Crowd;
 use super::listener::Cookie;
 use super::loss::Fate;
 use super::route::Service;
-use super::worker::Shared;
+use super::traffic::Traffic;
+use super::worker::{Shared, Worker};
 
 /// Tells one client to leave.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ pub struct Client {
     condolence: Cell<Option<Box<CloseFrame>>>,
     waker: RefCell<Option<Waker>>,
     armed: Cell<bool>,
+    traffic: Arc<Traffic>,
 }
 
 impl Client {
@@ -56,20 +58,22 @@ impl Client {
         socket: Cookie,
         service: Arc<Service>,
         backend: Arc<Backend>,
-        shared: Arc<Shared>,
+        worker: &Worker,
     ) -> Self {
+        let traffic = service.tally().lanes.of(worker.number);
         Self {
             peer,
             socket,
             since: Timestamp::now(),
             service,
             backend,
-            shared,
+            shared: Arc::clone(&worker.shared),
             order: Cell::new(None),
             told: Cell::new(false),
             condolence: Cell::new(None),
             waker: RefCell::new(None),
             armed: Cell::new(false),
+            traffic,
         }
     }
 
@@ -81,6 +85,11 @@ impl Client {
     /// The backend that serves it.
     pub fn backend(&self) -> &Backend {
         &self.backend
+    }
+
+    /// Where its relay counts what passes.
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     pub(super) fn close_timeout(&self) -> Duration {

@@ -1,11 +1,13 @@
 //! What happened at the edge, counted over all workers. Each is touched once a connection or
-//! less, never once a message.
+//! less, never once a message; what passes through is counted in [`traffic`](super::traffic).
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::farewells::{Codes, Farewells};
 use super::relay::{Ending, Outcome};
 use super::times::{Histogram, Times};
+use super::traffic::{Lanes, Passed};
 use crate::restart::hold::Totals;
 use crate::restart::report::DrainReport;
 
@@ -14,6 +16,17 @@ macro_rules! counters {
         /// Counts since the process began.
         #[derive(Debug, Default)]
         pub struct Counters { $($(#[$doc])* pub $name: AtomicU64,)* }
+
+        /// The same, at one moment.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counts { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Counters {
+            /// What has been counted so far.
+            pub fn read(&self) -> Counts {
+                Counts { $($name: self.$name.load(Relaxed),)* }
+            }
+        }
     };
 }
 
@@ -36,6 +49,10 @@ counters! {
     upgraded,
     /// HTTP requests that were not WebSocket upgrades.
     requests,
+    /// Connections that were cut off because of `limits.handshake_timeout`.
+    handshake_timeouts,
+    /// Requests answered with 431 because of `limits.header_bytes`.
+    headers_too_large,
     /// Requests that no backend could answer.
     backend_failures,
     /// WebSockets whose backend was gone without a Close.
@@ -46,14 +63,6 @@ counters! {
     client_violations,
     /// Breaches of RFC 6455 by backends.
     backend_violations,
-    /// Whole data messages, client to backend.
-    messages_up,
-    /// Whole data messages, backend to client.
-    messages_down,
-    /// Bytes after the handshake, client to backend.
-    bytes_up,
-    /// Bytes after the handshake, backend to client.
-    bytes_down,
     /// Clients that were told to leave.
     told,
     /// Of those, answered with their Close.
@@ -95,10 +104,6 @@ impl Counters {
                 counter.fetch_add(n, Relaxed);
             }
         };
-        add(&self.messages_up, ending.messages_up);
-        add(&self.messages_down, ending.messages_down);
-        add(&self.bytes_up, ending.bytes_up);
-        add(&self.bytes_down, ending.bytes_down);
         add(&self.backend_lost, ending.backend_lost.into());
         add(&self.torn, ending.torn.into());
         add(
@@ -151,8 +156,22 @@ pub struct ServiceCounts {
     pub held: u64,
     /// Of those, reached one.
     pub released: u64,
+    /// Of those, were refused when their time was over.
+    pub overdue: u64,
+    /// Requests, of whatever kind, that were refused because too many waited already.
+    pub full: u64,
     /// Requests, of whatever kind, that were refused because no backend could be reached.
     pub refused: u64,
+    /// Breaches of RFC 6455 by clients.
+    pub client_violations: u64,
+    /// Breaches of RFC 6455 by backends.
+    pub backend_violations: u64,
+    /// What its relays passed on.
+    pub passed: Passed,
+    /// Close frames that clients were sent, by [`CODES`](super::farewells::CODES).
+    pub closes_sent: Codes,
+    /// Close frames that clients sent.
+    pub closes_received: Codes,
 }
 
 /// Counts what happens to one service, over all workers.
@@ -164,6 +183,8 @@ pub(super) struct Tally {
     took: Histogram,
     refused: AtomicU64,
     endings: Counters,
+    pub(super) lanes: Lanes,
+    pub(super) farewells: Farewells,
 }
 
 impl Tally {
@@ -203,6 +224,7 @@ impl Tally {
     pub(super) fn counts(&self, held: &Totals) -> ServiceCounts {
         let read = |counter: &AtomicU64| counter.load(Relaxed);
         let endings = &self.endings;
+        let (closes_sent, closes_received) = self.farewells.counts();
         ServiceCounts {
             clients: read(&self.clients),
             arrived: read(&self.arrived),
@@ -216,7 +238,14 @@ impl Tally {
             lost: read(&endings.backend_lost),
             held: held.held,
             released: held.released,
+            overdue: held.overdue,
+            full: held.full,
             refused: read(&self.refused),
+            client_violations: read(&endings.client_violations),
+            backend_violations: read(&endings.backend_violations),
+            passed: self.lanes.passed(),
+            closes_sent,
+            closes_received,
         }
     }
 }

@@ -119,7 +119,10 @@ impl Connection {
         let result = tokio::select! {
             biased;
             result = &mut http => result,
-            () = self.overdue(deadline) => return,
+            () = self.overdue(deadline) => {
+                count(&self.worker.shared.counters.handshake_timeouts);
+                return;
+            }
             () = self.dismissed() => {
                 std::pin::Pin::new(&mut http).graceful_shutdown();
                 (&mut http).await
@@ -130,10 +133,22 @@ impl Connection {
                 baton_listener = self.door.name,
                 "HTTP connection ended: {error}"
             );
+            self.count_limit(&error);
             // An answer such as 431 may be on its way, and there may be more to read.
             if let Some(parts) = http.into_parts() {
                 upgrade::linger(parts.io.into_inner()).await;
             }
+        }
+    }
+
+    /// What hyper ends a connection for may be a limit of ours.
+    fn count_limit(&self, error: &hyper::Error) {
+        let counters = &self.worker.shared.counters;
+        if error.is_parse_too_large() {
+            count(&counters.headers_too_large);
+        } else if error.is_timeout() && !self.asked.get() {
+            // Afterwards it is a connection that was kept for another request and got none.
+            count(&counters.handshake_timeouts);
         }
     }
 
@@ -197,6 +212,7 @@ impl Connection {
                     baton_listener = self.door.name,
                     "TLS handshake took too long"
                 );
+                count(&counters.handshake_timeouts);
             }
         }
         count(&counters.handshakes_failed);

@@ -46,7 +46,7 @@ pub(super) fn switch(
         connection.socket,
         service,
         Arc::clone(occupied.backend()),
-        Arc::clone(&worker.shared),
+        &worker,
     ));
     let slot = connection.slot.take();
     let presence = connection.presence.take();

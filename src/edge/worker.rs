@@ -59,6 +59,10 @@ impl Shared {
         }
     }
 
+    pub(super) fn connections(&self) -> usize {
+        self.clients.load(Relaxed)
+    }
+
     /// The service as it is configured now; one that is not any more, as it was.
     pub(super) fn current(&self, service: &Arc<Service>) -> Arc<Service> {
         let routes = self.routes.load();
@@ -78,6 +82,8 @@ impl Shared {
 
 /// One worker thread's own state.
 pub(super) struct Worker {
+    /// From 0.
+    pub(super) number: usize,
     pub(super) shared: Arc<Shared>,
     pub(super) clients: Clients,
     /// Every connection, whatever its state.
@@ -122,8 +128,9 @@ impl Drop for Presence {
 }
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(number: usize, shared: Arc<Shared>) -> Self {
         Self {
+            number,
             shared,
             clients: Clients::default(),
             connections: Cell::new(0),

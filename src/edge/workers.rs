@@ -212,6 +212,11 @@ impl Edge {
         self.workers.len()
     }
 
+    /// Connections from clients now, as `limits.clients` counts them, over all workers.
+    pub fn connections(&self) -> usize {
+        self.shared.connections()
+    }
+
     /// Clients with a WebSocket now, over all workers.
     pub fn clients(&self) -> usize {
         self.shared.websockets.load(Relaxed)
@@ -243,6 +248,11 @@ impl Edge {
         all
     }
 
+    /// The limits that hold now.
+    pub fn limits(&self) -> Arc<Limits> {
+        self.shared.limits.load_full()
+    }
+
     /// What happened since the process began.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
@@ -265,7 +275,7 @@ fn spawn(number: usize, shared: Arc<Shared>) -> io::Result<mpsc::Sender<Command>
                 }
             };
             let _ = ready.send(Ok(()));
-            runtime.block_on(Rc::new(Worker::new(shared)).run(commands));
+            runtime.block_on(Rc::new(Worker::new(number, shared)).run(commands));
         })?;
     match outcome.recv() {
         Ok(result) => result.map(|()| sender),

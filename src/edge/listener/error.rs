@@ -4,7 +4,7 @@ use std::io;
 
 /// A listener that could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("listener.{listener}: {cause}")]
+#[error("{}: {cause}", super::key(listener))]
 pub struct ListenError {
     /// Its name in the configuration.
     pub listener: String,

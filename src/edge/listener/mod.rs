@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use socket2::SockRef;
 
-use crate::config::{Address, ListenerConfig};
+use crate::config::{Address, ListenerConfig, METRICS_SOCKET};
 
 pub use error::{ListenError, ListenFailure};
 pub use open::{Opened, PassedSocket, open_all};
@@ -126,6 +126,11 @@ impl Listener {
         &self.name
     }
 
+    /// Where the configuration has it, for messages.
+    pub fn key(&self) -> String {
+        key(&self.name)
+    }
+
     /// The address that it really is bound to, port included.
     pub fn address(&self) -> &Address {
         &self.address
@@ -204,6 +209,13 @@ impl Listener {
         {
             self.file = SocketFile::at(path);
         }
+    }
+}
+
+fn key(name: &str) -> String {
+    match name {
+        METRICS_SOCKET => "metrics.listen".to_owned(),
+        _ => format!("listener.{name}"),
     }
 }
 

@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::sockopt;
 
-use super::{ListenError, ListenFailure, Listener, OfferedSocket, Origin, bind, bound_address};
+use super::{
+    ListenError, ListenFailure, Listener, OfferedSocket, Origin, bind, bound_address, key,
+};
 use crate::config::{Address, ListenerConfig};
 
 /// A listening socket as a predecessor passed it on.
@@ -162,9 +164,8 @@ impl Candidate {
         if self.origin == Origin::Systemd {
             if !as_configured {
                 tracing::info!(
-                    "listener.{}: its socket unit listens on {}, the configured address {} is \
-                     not used",
-                    self.name,
+                    "{}: its socket unit listens on {}, the configured address {} is not used",
+                    key(&self.name),
                     self.address
                         .as_ref()
                         .map(Address::to_string)
@@ -257,8 +258,9 @@ fn explain(mut error: ListenError, wanted: &ListenerConfig, waiting: &[Candidate
                 wanted.name
             ),
             _ => format!(
-                "batond has {address} as listener.{name}: take that listener out, reload, and put \
-                 it in again with the new address"
+                "batond has {address} as {}: take that listener out, reload, and put it in \
+                 again with the new address",
+                key(name)
             ),
         });
     }

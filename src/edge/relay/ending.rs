@@ -9,7 +9,7 @@
 //! 5. Our directions are ended, and both sockets read to their ends: closing a socket with
 //!    unread bytes would send a reset, which can destroy the Close on its way.
 
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
@@ -22,7 +22,7 @@ use super::super::frame::{Sender, Violation};
 use super::super::tls::Records;
 use super::outcome::Outcome;
 use super::telling::{Boundary, Telling};
-use super::{Half, Relay, Settled};
+use super::{Relay, Settled};
 
 /// How long both ends may take to end their connections once all is said.
 const LINGER: Duration = Duration::from_secs(2);
@@ -75,9 +75,9 @@ impl Relay {
             return;
         };
         let reply_until = Instant::now() + telling.close_timeout();
-        self.client
-            .send_close(telling.frame().as_bytes(), cx, records);
-        if telling.announces() {
+        let (frame, announces) = (*telling.frame(), telling.announces());
+        self.close_client(frame.as_bytes(), cx, records);
+        if announces {
             // So it stands until its answer is here.
             self.ending.outcome = Some(Outcome::Gone);
         }
@@ -98,6 +98,7 @@ impl Relay {
     ) {
         self.client.stop_hearing();
         self.client_code = code;
+        self.entry.service().tally().farewells.received(code);
         match self.stage {
             Stage::Told(_) => {
                 if self.ending.outcome.is_some() {
@@ -134,7 +135,7 @@ impl Relay {
             return;
         }
         self.left_first();
-        self.client.send_close(frame, cx, records);
+        self.close_client(frame, cx, records);
         self.await_other_close(self.client.speaks);
     }
 
@@ -229,7 +230,7 @@ impl Relay {
         }
         let code = self.client_code.unwrap_or(CloseCode::GOING_AWAY);
         let frame = CloseFrame::to_client(code, "");
-        self.client.send_close(frame.as_bytes(), cx, records);
+        self.close_client(frame.as_bytes(), cx, records);
     }
 
     /// The client's end of stream, with or without its Close before.
@@ -247,6 +248,12 @@ impl Relay {
     fn tell_at_next_frame(&mut self, frame: CloseFrame) {
         let telling = Telling::at_next_frame(frame, self.entry.close_timeout(), Instant::now());
         self.stage = Stage::Telling(Box::new(telling));
+    }
+
+    /// Sends the client its only Close: a whole frame.
+    fn close_client(&mut self, frame: &[u8], cx: &mut Context<'_>, records: &mut Records) {
+        self.entry.service().tally().farewells.sent(frame);
+        self.client.send_close(frame, cx, records);
     }
 
     /// Sends the backend a Close of ours, unless it has had one.
@@ -359,35 +366,6 @@ impl Relay {
         } else {
             Settled::Waiting
         }
-    }
-}
-
-impl Half {
-    fn stop_hearing(&mut self) {
-        self.speaks = false;
-        self.held = Vec::new();
-    }
-
-    /// Sends the only Close that this end gets. If it has said all it has to say, the end of the
-    /// connection follows, and goes out in the same segment.
-    fn send_close(&mut self, frame: &[u8], cx: &mut Context<'_>, records: &mut Records) {
-        if self.speaks {
-            self.send(cx, frame, records);
-        } else {
-            self.send_last(frame, records);
-        }
-        self.close_sent = true;
-    }
-
-    /// Writes out, ends our direction, and waits for the other's end. True: all done.
-    fn end(&mut self, cx: &mut Context<'_>, records: &mut Records) -> bool {
-        if !self.deaf {
-            match self.wire.poll_end(cx, records) {
-                Poll::Pending => return false,
-                Poll::Ready(_) => self.deaf = true,
-            }
-        }
-        self.eof
     }
 }
 

@@ -89,6 +89,33 @@ impl Half {
             }
         }
     }
+
+    fn stop_hearing(&mut self) {
+        self.speaks = false;
+        self.held = Vec::new();
+    }
+
+    /// Sends the only Close that this end gets. If it has said all it has to say, the end of the
+    /// connection follows, and goes out in the same segment.
+    fn send_close(&mut self, frame: &[u8], cx: &mut Context<'_>, records: &mut Records) {
+        if self.speaks {
+            self.send(cx, frame, records);
+        } else {
+            self.send_last(frame, records);
+        }
+        self.close_sent = true;
+    }
+
+    /// Writes out, ends our direction, and waits for the other's end. True: all done.
+    fn end(&mut self, cx: &mut Context<'_>, records: &mut Records) -> bool {
+        if !self.deaf {
+            match self.wire.poll_end(cx, records) {
+                Poll::Pending => return false,
+                Poll::Ready(_) => self.deaf = true,
+            }
+        }
+        self.eof
+    }
 }
 
 /// The relay of one WebSocket. Resolves when both connections have ended.

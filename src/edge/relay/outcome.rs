@@ -9,14 +9,6 @@ pub(in crate::edge) struct Ending {
     pub(in crate::edge) outcome: Option<Outcome>,
     /// Whole messages that the backend sent after our Close.
     pub(in crate::edge) discarded: u64,
-    /// Bytes after the handshake, client to backend.
-    pub(in crate::edge) bytes_up: u64,
-    /// Bytes after the handshake, backend to client.
-    pub(in crate::edge) bytes_down: u64,
-    /// Whole data messages, client to backend.
-    pub(in crate::edge) messages_up: u64,
-    /// Whole data messages, backend to client.
-    pub(in crate::edge) messages_down: u64,
     /// What the client did that RFC 6455 forbids.
     pub(in crate::edge) client_violation: Option<Violation>,
     /// What the backend did that RFC 6455 forbids.

@@ -36,7 +36,7 @@ impl Relay {
                 self.client_ended();
                 return true;
             }
-            Poll::Ready(n) => self.ending.bytes_up += n as u64,
+            Poll::Ready(n) => self.entry.traffic().bytes_up.add(n as u64),
         }
         if !self.client.speaks {
             return true;
@@ -46,7 +46,10 @@ impl Relay {
         } = scratch;
         let bytes = plaintext.filled();
         let scan = self.client.cursor.advance(bytes);
-        self.ending.messages_up += u64::from(scan.messages);
+        self.entry
+            .traffic()
+            .messages_up
+            .add(u64::from(scan.messages));
         self.note_activity(Sender::Client, scan.messages > 0);
         if !self.backend.close_sent {
             self.backend.send(cx, &bytes[..scan.pass], records);
@@ -79,7 +82,7 @@ impl Relay {
                 return true;
             }
             Poll::Ready(n) => {
-                self.ending.bytes_down += n as u64;
+                self.entry.traffic().bytes_down.add(n as u64);
                 if counts_only {
                     self.dropped += n as u64;
                 }
@@ -101,7 +104,10 @@ impl Relay {
         if counts_only {
             self.ending.discarded += u64::from(scan.messages);
         } else {
-            self.ending.messages_down += u64::from(scan.messages);
+            self.entry
+                .traffic()
+                .messages_down
+                .add(u64::from(scan.messages));
             match self.cut(&scan) {
                 None => self.client.send(cx, &bytes[..scan.pass], records),
                 Some(end) => {

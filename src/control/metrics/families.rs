@@ -1,0 +1,391 @@
+//! The name, the help and the labels of each figure. Everything of one family stands together, and
+//! the families of one topic in one function.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::page::Page;
+use super::source::{Service, Snapshot};
+use crate::control::problem::Severity;
+use crate::edge::farewells::{CODES, Codes};
+
+/// The phases in which scrapes are answered, see [`Phase::word`](crate::restart::lifecycle::Phase).
+const PHASES: [&str; 3] = ["serving", "handing-off", "stopping"];
+
+/// Writes all of them.
+///
+/// # Errors
+/// Those of [`Page`].
+pub fn write(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
+    daemon(now, page)?;
+    connections(now, page)?;
+    limits(now, page)?;
+    services(&now.services, page)?;
+    held(&now.services, page)?;
+    leaving(&now.services, page)?;
+    backends(&now.services, page)?;
+    jobs(now, page)?;
+    certificates(now, page)?;
+    problems(now, page)?;
+    process(now, page)
+}
+
+fn daemon(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
+    page.gauge(
+        "batond_build_info",
+        "The version of the process that answers.",
+        [([("version", env!("CARGO_PKG_VERSION"))], 1u64)],
+    )?;
+    let phase = |one: &&'static str| ([("phase", *one)], u64::from(*one == now.view.phase.word()));
+    page.gauge(
+        "batond_phase",
+        "1 for the phase that the process is in.",
+        PHASES.iter().map(phase),
+    )?;
+    page.gauge(
+        "batond_configuration_generation",
+        "1 for the configuration of the start, and one more for every reload that worked.",
+        [([], now.view.generation)],
+    )?;
+    page.gauge(
+        "batond_predecessor_clients",
+        "Clients that have yet to leave the process that this one took over from.",
+        [([], now.view.predecessor_clients.unwrap_or(0))],
+    )
+}
+
+fn connections(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
+    let counts = &now.counts;
+    page.gauge(
+        "batond_connections",
+        "Connections from clients, WebSockets or not.",
+        [([], now.connections)],
+    )?;
+    page.counter(
+        "batond_accepted",
+        "Connections taken from a listening socket.",
+        [([], counts.accepted)],
+    )?;
+    page.counter(
+        "batond_accept_errors",
+        "Connections that could not be taken, for want of descriptors or because the peer was gone.",
+        [([], counts.accept_errors)],
+    )?;
+    let full = counts.handshakes.saturating_sub(counts.handshakes_resumed);
+    page.counter(
+        "batond_tls_handshakes",
+        "TLS handshakes that ended, by how they did.",
+        [
+            ([("result", "full")], full),
+            ([("result", "resumed")], counts.handshakes_resumed),
+            ([("result", "failed")], counts.handshakes_failed),
+        ],
+    )?;
+    page.counter(
+        "batond_requests",
+        "HTTP requests that were not for a WebSocket.",
+        [([], counts.requests)],
+    )
+}
+
+fn limits(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
+    let counts = &now.counts;
+    let full = now.services.iter().map(|one| one.counts.full).sum();
+    page.counter(
+        "batond_limit_reached",
+        "Times that a limit of the configuration took effect on a connection or a request.",
+        [
+            ([("limit", "clients")], counts.refused),
+            ([("limit", "handshakes")], counts.handshake_waits),
+            ([("limit", "handshake_timeout")], counts.handshake_timeouts),
+            ([("limit", "header_bytes")], counts.headers_too_large),
+            ([("limit", "max_held")], full),
+        ],
+    )?;
+    page.gauge(
+        "batond_limit",
+        "Limits of the configuration on what is there at once.",
+        [
+            ([("limit", "clients")], now.limits.clients as u64),
+            ([("limit", "handshakes")], now.limits.handshakes as u64),
+        ],
+    )
+}
+
+/// One sample for each service.
+fn each<V>(
+    services: &[Service],
+    value: impl Fn(&Service) -> V,
+) -> impl Iterator<Item = ([(&'static str, &str); 1], V)> {
+    services
+        .iter()
+        .map(move |one| ([("service", one.name.as_str())], value(one)))
+}
+
+/// Two samples for each service: client to backend, and back.
+fn both_ways(
+    services: &[Service],
+    value: impl Fn(&Service) -> (u64, u64),
+) -> impl Iterator<Item = ([(&'static str, &str); 2], u64)> {
+    services.iter().flat_map(move |one| {
+        let (up, down) = value(one);
+        let name = ("service", one.name.as_str());
+        [
+            ([name, ("direction", "up")], up),
+            ([name, ("direction", "down")], down),
+        ]
+    })
+}
+
+fn services(services: &[Service], page: &mut Page<'_>) -> fmt::Result {
+    page.gauge(
+        "batond_clients",
+        "Clients with a WebSocket.",
+        each(services, |one| one.counts.clients),
+    )?;
+    page.counter(
+        "batond_upgrade_requests",
+        "Requests for a WebSocket.",
+        each(services, |one| one.counts.arrived),
+    )?;
+    page.counter(
+        "batond_upgrades",
+        "Requests for a WebSocket that became one.",
+        each(services, |one| one.counts.upgraded),
+    )?;
+    page.counter(
+        "batond_relayed_bytes",
+        "Bytes of WebSockets passed on: up from clients, down from backends.",
+        both_ways(services, |one| {
+            (one.counts.passed.bytes_up, one.counts.passed.bytes_down)
+        }),
+    )?;
+    page.counter(
+        "batond_relayed_messages",
+        "Whole data messages passed on: up from clients, down from backends.",
+        both_ways(services, |one| {
+            (
+                one.counts.passed.messages_up,
+                one.counts.passed.messages_down,
+            )
+        }),
+    )?;
+    let violations =
+        |one: &'_ Service| (one.counts.client_violations, one.counts.backend_violations);
+    page.counter(
+        "batond_protocol_violations",
+        "Breaches of RFC 6455 that ended a WebSocket, by who committed them.",
+        services.iter().flat_map(|one| {
+            let (client, backend) = violations(one);
+            let name = ("service", one.name.as_str());
+            [
+                ([name, ("peer", "client")], client),
+                ([name, ("peer", "backend")], backend),
+            ]
+        }),
+    )
+}
+
+fn held(services: &[Service], page: &mut Page<'_>) -> fmt::Result {
+    page.gauge(
+        "batond_held",
+        "Newcomers that wait for a backend.",
+        each(services, |one| one.held),
+    )?;
+    page.gauge(
+        "batond_held_limit",
+        "How many newcomers may wait for a backend.",
+        each(services, |one| one.max_held),
+    )?;
+    page.counter(
+        "batond_held_requests",
+        "Requests that had to wait for a backend.",
+        each(services, |one| one.counts.held),
+    )?;
+    page.counter(
+        "batond_released_requests",
+        "Requests that had to wait for a backend and reached one.",
+        each(services, |one| one.counts.released),
+    )?;
+    page.counter(
+        "batond_refused_requests",
+        "Requests answered with 502 or 503: no backend could be reached, too many waited already, \
+         or the time to wait was over.",
+        services.iter().flat_map(|one| {
+            let name = ("service", one.name.as_str());
+            [
+                ([name, ("reason", "unreachable")], one.counts.refused),
+                ([name, ("reason", "overdue")], one.counts.overdue),
+                ([name, ("reason", "full")], one.counts.full),
+            ]
+        }),
+    )
+}
+
+fn leaving(services: &[Service], page: &mut Page<'_>) -> fmt::Result {
+    page.counter(
+        "batond_told_clients",
+        "Clients that were to be told to leave, by what came of it: clean answered with their \
+         Close, timed-out did not in time, gone were away before, cut could not be told.",
+        services.iter().flat_map(|one| {
+            let name = ("service", one.name.as_str());
+            [
+                ([name, ("result", "clean")], one.counts.closed_cleanly),
+                ([name, ("result", "timed-out")], one.counts.timed_out),
+                ([name, ("result", "gone")], one.counts.gone),
+                ([name, ("result", "cut")], one.counts.cut),
+            ]
+        }),
+    )?;
+    page.counter(
+        "batond_discarded_messages",
+        "Whole messages of backends that came after a client had been told to leave.",
+        each(services, |one| one.counts.discarded),
+    )?;
+    page.counter(
+        "batond_close_frames_sent",
+        "Close frames sent to clients, by their code; those of libraries and applications together.",
+        codes(services, |one| &one.counts.closes_sent),
+    )?;
+    page.counter(
+        "batond_close_frames_received",
+        "Close frames that clients sent, by their code; those of libraries and applications together.",
+        codes(services, |one| &one.counts.closes_received),
+    )
+}
+
+fn codes<'a>(
+    services: &'a [Service],
+    counts: impl Fn(&'a Service) -> &'a Codes,
+) -> impl Iterator<Item = ([(&'static str, &'a str); 2], u64)> {
+    services.iter().flat_map(move |one| {
+        let name = ("service", one.name.as_str());
+        let counts = CODES.iter().zip(counts(one));
+        counts.map(move |(code, count)| ([name, ("code", *code)], *count))
+    })
+}
+
+fn backends(services: &[Service], page: &mut Page<'_>) -> fmt::Result {
+    page.gauge(
+        "batond_backend_clients",
+        "Clients whose WebSocket goes to a backend.",
+        services.iter().flat_map(|one| {
+            let name = ("service", one.name.as_str());
+            let backends = one.backends.iter();
+            backends
+                .map(move |(address, clients)| ([name, ("backend", address.as_str())], *clients))
+        }),
+    )?;
+    page.counter(
+        "batond_lost_websockets",
+        "WebSockets whose backend was gone without a Close.",
+        each(services, |one| one.counts.lost),
+    )
+}
+
+fn jobs(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
+    page.counter(
+        "batond_jobs",
+        "Jobs that ended, by what they were to do and how they did.",
+        now.view.ended.iter().map(|((kind, outcome), count)| {
+            ([("kind", kind.word()), ("outcome", *outcome)], *count)
+        }),
+    )?;
+    let running = now.view.jobs.iter().filter(|job| job.result.is_none());
+    page.gauge(
+        "batond_job_progress_ratio",
+        "How much of a job that runs is done.",
+        running.map(|job| {
+            let service = job.service.as_deref().unwrap_or_default();
+            let labels = [("kind", job.kind.word()), ("service", service)];
+            (labels, f64::from(job.progress) / 100.0)
+        }),
+    )
+}
+
+fn certificates(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
+    let certificates = &now.view.certificates;
+    let seconds = |time: Timestamp| time.as_second();
+    page.gauge(
+        "batond_certificate_not_before_timestamp_seconds",
+        "From when on a certificate in use is valid.",
+        certificates.iter().map(|one| {
+            (
+                [("certificate", one.name.as_str())],
+                seconds(one.not_before),
+            )
+        }),
+    )?;
+    page.gauge(
+        "batond_certificate_not_after_timestamp_seconds",
+        "Until when a certificate in use is valid.",
+        certificates
+            .iter()
+            .map(|one| ([("certificate", one.name.as_str())], seconds(one.not_after))),
+    )?;
+    page.gauge(
+        "batond_certificate_chain_not_after_timestamp_seconds",
+        "When the first certificate of the chain that is served ends, the certificate included.",
+        certificates.iter().map(|one| {
+            (
+                [("certificate", one.name.as_str())],
+                seconds(one.chain_not_after),
+            )
+        }),
+    )
+}
+
+fn problems(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
+    let problems = &now.view.problems;
+    let severities = [Severity::Warning, Severity::Critical, Severity::Emergency];
+    page.gauge(
+        "batond_problems",
+        "What is wrong now, how many of each severity.",
+        severities.map(|severity| {
+            let such = problems.iter().filter(|one| one.severity == severity);
+            ([("severity", severity.word())], such.count())
+        }),
+    )?;
+    page.gauge(
+        "batond_problem",
+        "1 for everything that is wrong now; batonctl problems says what to do about it.",
+        problems.iter().map(|one| {
+            let labels = [
+                ("problem", one.name),
+                ("subject", one.subject.as_str()),
+                ("severity", one.severity.word()),
+            ];
+            (labels, 1u64)
+        }),
+    )
+}
+
+fn process(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
+    let process = &now.process;
+    page.gauge(
+        "process_open_fds",
+        "Open file descriptors.",
+        process.open_fds.map(|open| ([], open)),
+    )?;
+    page.gauge(
+        "process_max_fds",
+        "File descriptors that may be open.",
+        process.max_fds.map(|max| ([], max)),
+    )?;
+    page.gauge(
+        "process_resident_memory_bytes",
+        "Memory in use.",
+        process.resident_bytes.map(|bytes| ([], bytes)),
+    )?;
+    page.counter(
+        "process_cpu_seconds",
+        "Processor time used, in the kernel and outside.",
+        [([], process.cpu.as_secs_f64())],
+    )?;
+    page.gauge(
+        "process_start_time_seconds",
+        "When the process began, in seconds since 1970.",
+        process.started.map(|at| ([], at)),
+    )
+}

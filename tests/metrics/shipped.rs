@@ -1,0 +1,1 @@
+//! What is shipped beside the daemon speaks of metrics that there are.
