@@ -38,6 +38,12 @@ impl Leaf {
     }
 }
 
+/// SHA-256 of the leaf.
+pub fn fingerprint(pair: &CertifiedKey) -> Option<[u8; 32]> {
+    let leaf = pair.cert.first()?;
+    digest(&SHA256, leaf).as_ref().try_into().ok()
+}
+
 fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(names)) = leaf.subject_alternative_name() else {
         return Vec::new();
@@ -61,7 +67,8 @@ fn address(bytes: &[u8]) -> Option<String> {
     v4.or_else(|_| v6()).ok().map(|address| address.to_string())
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+/// In lower-case hexadecimal digits.
+pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

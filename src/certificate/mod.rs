@@ -9,7 +9,7 @@
 //!
 //! What is served: [`resolver`] chooses among the pairs by the name that a client asks for,
 //! [`ticket`] spares those who come back the full handshake. What a served certificate says of itself
-//! is read by [`leaf`].
+//! is read by [`leaf`]. Where clients fail all the same, the [`ledger`] has the reasons.
 //!
 //! What changes it: [`keeper`] has a thread of its own, [`watch`]es the files, asks [`admission`]
 //! whether a new pair may take the place of the one [`in_use`], gives it to the resolver, and says
@@ -30,6 +30,7 @@ pub mod forecast;
 pub mod in_use;
 pub mod keeper;
 pub mod leaf;
+pub mod ledger;
 pub mod load;
 mod path;
 pub mod pem;

@@ -11,6 +11,7 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use super::leaf;
 use super::ticket::TicketKeys;
 
 /// A certificate with the names that the configuration gives it.
@@ -44,6 +45,19 @@ impl Resolver {
             self.table.store(Arc::new(table));
         }
     }
+
+    /// Whether a certificate is there for this name.
+    pub fn covers(&self, name: &str) -> bool {
+        self.table.load().find(name).is_some()
+    }
+
+    /// SHA-256 of the leaf that a client is shown that asks for this name, and whether it is there
+    /// for the name. Who asks for none is content with any.
+    pub fn shown(&self, name: Option<&str>) -> (Option<[u8; 32]>, bool) {
+        let table = self.table.load();
+        let (pair, covers) = table.shown(name);
+        (leaf::fingerprint(pair), covers)
+    }
 }
 
 impl Table {
@@ -61,6 +75,14 @@ impl Table {
         })
     }
 
+    /// What a client is shown that asks for this name, and whether it has the name. Who asks for
+    /// none is content with any.
+    fn shown(&self, name: Option<&str>) -> (&Arc<CertifiedKey>, bool) {
+        let found = name.and_then(|name| self.find(name));
+        let covers = name.is_none() || found.is_some();
+        (found.unwrap_or(&self.default), covers)
+    }
+
     fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
         let name = name.to_ascii_lowercase();
         self.names.get(&name).or_else(|| {
@@ -74,8 +96,7 @@ impl Table {
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let table = self.table.load();
-        let found = hello.server_name().and_then(|name| table.find(name));
-        Some(Arc::clone(found.unwrap_or(&table.default)))
+        Some(Arc::clone(table.shown(hello.server_name()).0))
     }
 }
 

@@ -7,7 +7,7 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::jobs::JobId;
-use super::view::{Census, Foretold, View};
+use super::view::{Census, Failures, Foretold, View};
 use crate::restart::interlock::Plan;
 
 /// Requests that may wait for the control loop. An operator sends one, and waits.
@@ -155,6 +155,11 @@ pub enum Request {
         /// Who waits. What comes first is first.
         answer: oneshot::Sender<Vec<Foretold>>,
     },
+    /// Somebody wants to know which TLS handshakes failed.
+    Failures {
+        /// Who waits.
+        answer: oneshot::Sender<Failures>,
+    },
     /// Somebody wants to know who is connected.
     Clients {
         /// Of this service only; None: of all.
@@ -245,6 +250,16 @@ impl Outlet {
         let (answer, foretold) = oneshot::channel();
         self.send(Request::Forecast { answer })?;
         foretold.await.map_err(|_| ending())
+    }
+
+    /// Which TLS handshakes failed.
+    ///
+    /// # Errors
+    /// Too many requests wait, or the process ends.
+    pub async fn failures(&self) -> Result<Failures, Refusal> {
+        let (answer, failures) = oneshot::channel();
+        self.send(Request::Failures { answer })?;
+        failures.await.map_err(|_| ending())
     }
 
     /// Who is connected, of one service or of all; at most `limit` of them by name.

@@ -87,7 +87,7 @@ message_ids! {
     PROBLEM_CLEARED = "6f419d7c95b04762a357c08e0fc93001";
     /// systemd's descriptor store holds less than it was given.
     FD_STORE_TOO_SMALL = "31b48d25d414491996d052b3998a40bc";
-    /// A TLS handshake did not come about.
+    /// A TLS handshake did not come about, or many did not.
     TLS_HANDSHAKE_FAILED = "fe4e14803d2a49768a0e86703489e778";
 }
 
@@ -103,8 +103,8 @@ pub const fn is_own_field(name: &str) -> bool {
 /// The names of fields begin with `baton_`; the journal shows them in upper case. In use are
 /// `baton_service`, `baton_listener`, `baton_address`, `baton_backend`, `baton_client` (its
 /// address), `baton_clients` (how many), `baton_close_code`, `baton_reason`, `baton_error`,
-/// `baton_pid`, `baton_problem`, `baton_subject`, `baton_severity`, `baton_remedy`: take one
-/// of them where it fits.
+/// `baton_pid`, `baton_problem`, `baton_subject`, `baton_severity`, `baton_remedy`,
+/// `baton_certificate`, `baton_alert` (of TLS, as a number): take one of them where it fits.
 ///
 /// ```
 /// use batond::control::message_id;

@@ -26,6 +26,14 @@ pub const CERTIFICATE_REFUSED: &str = "certificate-refused";
 /// Nobody looks after the certificates any more; ends with the process.
 pub const CERTIFICATES_UNWATCHED: &str = "certificates-unwatched";
 
+/// Clients of several networks do not take a certificate; cleared when it has been quiet for a
+/// while, or when another certificate is served.
+pub const CERTIFICATE_REJECTED: &str = "certificate-rejected";
+
+/// Clients of several networks ask a listener for a name that none of its certificates has;
+/// cleared when one has, or when nobody has asked for a while.
+pub const NAME_ASKED_FOR: &str = "name-asked-for";
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {

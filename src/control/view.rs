@@ -11,6 +11,8 @@ use super::jobs::{Ended, JobView};
 use super::problem::Problem;
 use crate::certificate::finding::{self, Finding};
 use crate::certificate::forecast::Change;
+use crate::certificate::ledger::joined::Joined;
+use crate::certificate::ledger::reason::Reason;
 use crate::config::ServiceConfig;
 use crate::edge::listener::Origin;
 use crate::restart::lifecycle::Phase;
@@ -138,4 +140,13 @@ pub struct Foretold {
     pub certificate: String,
     /// What, and when.
     pub change: Change,
+}
+
+/// What became of TLS handshakes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Failures {
+    /// How many failed since the process began, by reason: all reasons, those without any too.
+    pub counts: Vec<(Reason, u64)>,
+    /// The latest, the newest first.
+    pub latest: Vec<Arc<Joined>>,
 }

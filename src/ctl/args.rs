@@ -70,6 +70,13 @@ pub(super) enum Command {
         #[arg(long)]
         forecast: bool,
     },
+    /// Show how many TLS handshakes failed since batond started, and why, and the latest of them
+    #[command(after_help = FAILURES)]
+    Failures {
+        /// Show at most so many of the latest, up to 256; all are counted
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
     /// List what is wrong, the worst first
     #[command(
         after_help = "JSON: [{name, subject (\"\": batond as a whole), severity (warning, \
@@ -158,6 +165,15 @@ pub(super) struct What {
     #[arg(long, value_name = "UNIT")]
     pub(super) unit: Option<String>,
 }
+
+const FAILURES: &str = "JSON: {counts: {reason: number}, latest (the newest first): [{at, \
+                        listener, network (of the client: a /24 or /48, or local), family (who \
+                        the client is by its greeting: chromium, node, python, openssl, gnutls, \
+                        java, rustls, unknown), name (that it asked for, \"\": none), reason, \
+                        alert (that it sent, 0: none), version (agreed on, or else the highest \
+                        that it offers), certificate (that it was shown, \"\": none, or \
+                        replaced since), cause (name of the finding that explains it, \"\": \
+                        none), what}]}";
 
 const PLAN: &str = "JSON: {service, clients, canary (told first), units: [name], rolling, \
                     reconnect_rate (clients a second), rate_is_known, drain_ms, restart_ms (null: \

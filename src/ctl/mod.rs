@@ -2,12 +2,13 @@
 //! a table, JSON or a line, and an exit code.
 //!
 //! [`args`] says what there is, `daemon` makes the calls, `follow` waits for the end of a job, `listing`,
-//! `forecast`, `job`, `status` and `monitor` read what comes back, `table` and `progress` show it.
+//! `forecast`, `failures`, `job`, `status` and `monitor` read what comes back, `table` and `progress` show it.
 
 pub mod args;
 mod attach;
 mod daemon;
 mod failure;
+mod failures;
 mod follow;
 mod forecast;
 mod job;
@@ -29,6 +30,7 @@ use zbus::{DynamicType, OwnedObjectPath, Variant};
 use self::args::{Args, Command};
 use self::daemon::Daemon;
 use self::failure::Failure;
+use self::failures::Failures;
 use self::forecast::Change;
 use self::job::Job;
 use self::listing::{Certificate, Clients, Problem, Service};
@@ -98,6 +100,7 @@ async fn run(args: Args) -> Result<(), Failure> {
             let all = listing::named::<Certificate>(&daemon, name.as_deref()).await?;
             listing::write(page, &all)?;
         }
+        Command::Failures { limit } => Failures::of(&daemon, limit).await?.write(page)?,
         Command::Problems => Problem::write(page, &Problem::all(&daemon).await?)?,
         Command::Jobs => listing::write(page, &Job::all(&daemon).await?)?,
         Command::Reload => carry_out(&daemon, "Reload", &none(), None, page).await?,

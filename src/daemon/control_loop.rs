@@ -78,6 +78,12 @@ impl Daemon {
                         self.foretell(answer);
                         None
                     }
+                    Request::Failures { answer } => {
+                        self.look_at_failures();
+                        // Who has gone away meanwhile does not want it any more.
+                        let _ = answer.send(self.failures.shown(self.edge.ledger()));
+                        None
+                    }
                     Request::Clients { service, limit, answer } => {
                         self.answer_clients(service, limit, answer);
                         None
@@ -128,6 +134,7 @@ impl Daemon {
                     self.rotate_tickets();
                     self.coordinator.look(&self.edge);
                     self.look_for_healed();
+                    self.look_at_failures();
                     None
                 }
                 () = due(&mut watchdog), if answering.is_none() => {

@@ -15,6 +15,7 @@ use super::args::RunArgs;
 use super::certificates::Certificates;
 use super::control_loop::Pending;
 use super::coordinate::{Coordinator, Losses, Update};
+use super::failures::Failures;
 use super::inherited::{self, Inherited};
 use super::leave::ASK_DEADLINE;
 use super::setup::{self, Loaded, Sockets, StartError};
@@ -161,6 +162,7 @@ pub(super) struct Daemon {
     pub(super) problems: Problems,
     pub(super) jobs: Jobs,
     pub(super) shown: Shown,
+    pub(super) failures: Failures,
     /// Held while the clients are being counted for somebody.
     pub(super) counting: Rc<Mutex<()>>,
     log: Log,
@@ -262,6 +264,7 @@ impl Daemon {
             problems: Problems::default(),
             jobs: Jobs::default(),
             shown,
+            failures: Failures::default(),
             counting: Rc::default(),
             log,
             coordinator,

@@ -5,6 +5,7 @@ pub mod args;
 mod certificates;
 mod control_loop;
 mod coordinate;
+mod failures;
 mod handover;
 pub mod inherited;
 mod keep;

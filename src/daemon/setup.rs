@@ -19,8 +19,8 @@ use crate::certificate::resolver::{Named, Resolver, server_config};
 use crate::certificate::ticket::{NoRandomness, TicketKeys};
 use crate::config::{self, Config, ListenerConfig, Problems, Source};
 use crate::control::message_id;
-use crate::edge::Door;
 use crate::edge::listener::{self, ListenError, Listener, Origin, PassedSocket};
+use crate::edge::{Door, Tls};
 use crate::event;
 use crate::restart::handoff::HandoffError;
 
@@ -186,7 +186,11 @@ fn doors(
                     .iter()
                     .map(|one| (listener.name.clone(), Arc::clone(one))),
             );
-            let tls = resolver.map(|one| server_config(one, Arc::clone(tickets)));
+            let tls = |resolver: Arc<Resolver>| {
+                let config = server_config(Arc::clone(&resolver), Arc::clone(tickets))?;
+                Ok(Tls { config, resolver })
+            };
+            let tls = resolver.map(tls);
             Ok(Door {
                 name: listener.name.clone(),
                 tls: tls

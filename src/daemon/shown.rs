@@ -36,6 +36,15 @@ impl Shown {
     }
 }
 
+impl Shown {
+    /// The certificate with this leaf.
+    pub(super) fn certificate(&self, fingerprint: &str) -> Option<&CertificateView> {
+        let mut all = self.certificates.iter();
+        let found = all.find(|one| one.fingerprint == fingerprint)?;
+        Some(found)
+    }
+}
+
 fn listeners(config: &Config, sockets: &[Listener]) -> Arc<[Arc<ListenerView>]> {
     let view = |name: &String, certificates: &[String]| {
         let own = sockets.iter().filter(|one| one.name() == name);

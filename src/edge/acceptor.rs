@@ -17,6 +17,7 @@ use super::http::Connection;
 use super::listener::{BACKLOG, Cookie, ListeningSocket};
 use super::wire::Socket;
 use super::worker::Worker;
+use crate::certificate::resolver::Resolver;
 use crate::config::TrustedPeer;
 use crate::control::message_id;
 use crate::event;
@@ -34,13 +35,22 @@ pub(super) const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(15))
     .with_retries(4);
 
+/// How a listener speaks TLS.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// As rustls takes it.
+    pub config: Arc<ServerConfig>,
+    /// The certificates in it.
+    pub resolver: Arc<Resolver>,
+}
+
 /// What every connection of one listener has in common.
 #[derive(Clone, Debug)]
 pub struct Door {
     /// The listener's name.
     pub name: String,
     /// None: plain `ws://`.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Tls>,
     /// Whose forwarding fields are believed.
     pub trusted: Vec<TrustedPeer>,
 }

@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,16 +17,17 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 
 use super::acceptor::Door;
 use super::ask::{Answered, ask};
 use super::counters::count;
 use super::forward;
+use super::greet::greet;
 use super::listener::Cookie;
 use super::route::Service;
 use super::upgrade;
-use super::wire::{Socket, Wire};
+use super::wire::Socket;
 use super::worker::{Presence, Slot, Worker};
 
 /// How long a drain lets a connection that has been answered wait for a request that may be on
@@ -39,9 +39,6 @@ const NEWCOMER_GRACE: Duration = Duration::from_secs(2);
 
 /// After how long a client that was refused may try again, in seconds.
 const RETRY_SECONDS: &str = "2";
-
-/// How long a peer may take to read the alert that says why its handshake failed.
-const ALERT_LINGER: Duration = Duration::from_secs(1);
 
 pub(super) type Body = Either<Incoming, Full<Bytes>>;
 
@@ -97,7 +94,7 @@ impl Connection {
     pub(super) async fn serve(self: Rc<Self>, socket: Socket) {
         let limits = self.worker.shared.limits.load_full();
         let deadline = Instant::now() + limits.handshake_timeout;
-        let Some(wire) = self.handshake(socket, deadline).await else {
+        let Some(wire) = greet(&self, socket, deadline).await else {
             return;
         };
         let mut builder = hyper::server::conn::http1::Builder::new();
@@ -163,7 +160,7 @@ impl Connection {
     /// Resolves when a drain wants the connection to end. Whoever may have a request on
     /// its way is waited for, and answered. hyper is not asked to end the connection before: it
     /// would say `Connection: close` in a 101.
-    async fn dismissed(&self) {
+    pub(super) async fn dismissed(&self) {
         self.worker.farewell_begins(self.socket).await;
         let grace = if self.asked.get() {
             KEEP_ALIVE_GRACE
@@ -174,49 +171,6 @@ impl Connection {
         while self.asking.get() {
             self.answered.notified().await;
         }
-    }
-
-    async fn handshake(&self, socket: Socket, deadline: Instant) -> Option<Wire> {
-        let counters = &self.worker.shared.counters;
-        let Some(config) = &self.door.tls else {
-            return Some(Wire::plain(socket));
-        };
-        let mut wire = match Wire::tls(socket, config.clone()) {
-            Ok(wire) => wire,
-            Err(error) => {
-                tracing::error!(baton_listener = self.door.name, "cannot begin TLS: {error}");
-                return None;
-            }
-        };
-        let shaken = tokio::select! {
-            result = timeout_at(deadline, poll_fn(|cx| wire.poll_handshake(cx))) => result,
-            () = self.dismissed() => return None,
-        };
-        match shaken {
-            Ok(Ok(())) => {
-                count(&counters.handshakes);
-                if wire.is_resumed() == Some(true) {
-                    count(&counters.handshakes_resumed);
-                }
-                return Some(wire);
-            }
-            Ok(Err(error)) => {
-                tracing::debug!(
-                    baton_listener = self.door.name,
-                    "TLS handshake failed: {error}"
-                );
-                let _ = timeout(ALERT_LINGER, tokio::io::AsyncWriteExt::shutdown(&mut wire)).await;
-            }
-            Err(_) => {
-                tracing::debug!(
-                    baton_listener = self.door.name,
-                    "TLS handshake took too long"
-                );
-                count(&counters.handshake_timeouts);
-            }
-        }
-        count(&counters.handshakes_failed);
-        None
     }
 
     async fn answer(self: Rc<Self>, mut request: Request<Incoming>) -> Response<Body> {

@@ -22,6 +22,7 @@ mod drain;
 pub mod farewells;
 mod forward;
 pub mod frame;
+mod greet;
 mod handshakes;
 mod http;
 pub mod listener;
@@ -38,7 +39,7 @@ mod wire;
 mod worker;
 mod workers;
 
-pub use acceptor::Door;
+pub use acceptor::{Door, Tls};
 pub use backend::Backend;
 pub use census::{Connected, Count};
 pub use departures::{Departures, Notice, Selection};

@@ -12,26 +12,82 @@ use rustls::unbuffered::{
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
 use super::chunk::{Chunk, READ_SIZE};
+use crate::certificate::ledger::Ledger;
+use crate::certificate::ledger::hello::Hello;
+use crate::certificate::ledger::opening::{Glance, Opening};
+use crate::certificate::ledger::reason::Stage;
+
+/// Why there is no session, or no longer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    /// What came first was not TLS. It has not been answered.
+    #[error("it is not TLS")]
+    NotTls(Opening),
+    /// By the rules of TLS. There may be an alert to send.
+    #[error("{0}")]
+    Tls(#[from] rustls::Error),
+}
 
 /// The server's half of a TLS session.
 pub(super) struct Session {
     connection: UnbufferedServerConnection,
     /// The beginning of a record that has not come in full; empty (and not allocated) when idle.
     partial: Vec<u8>,
+    greeting: Greeting,
+    begun: bool,
     established: bool,
     peer_closed: bool,
     close_sent: bool,
 }
 
+/// The client's first message.
+enum Greeting {
+    Awaited(Arc<Ledger>),
+    Read(Box<Hello>),
+    /// Nobody wants to know any more.
+    Over,
+}
+
 impl Session {
-    pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+    pub(super) fn new(
+        config: Arc<ServerConfig>,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self, rustls::Error> {
         Ok(Self {
             connection: UnbufferedServerConnection::new(config)?,
             partial: Vec::new(),
+            greeting: Greeting::Awaited(ledger),
+            begun: false,
             established: false,
             peer_closed: false,
             close_sent: false,
         })
+    }
+
+    /// How far the handshake has come.
+    pub(super) fn stage(&self) -> Stage {
+        if self.established {
+            Stage::Established
+        } else if self.version().is_some() {
+            Stage::Answered
+        } else if self.begun {
+            Stage::Begun
+        } else {
+            Stage::Nothing
+        }
+    }
+
+    /// What the client greeted with, once; None: it was not understood, or has not come.
+    pub(super) fn take_hello(&mut self) -> Option<Box<Hello>> {
+        match std::mem::replace(&mut self.greeting, Greeting::Over) {
+            Greeting::Read(hello) => Some(hello),
+            Greeting::Awaited(_) | Greeting::Over => None,
+        }
+    }
+
+    /// The version that was agreed on, as on the wire.
+    pub(super) fn version(&self) -> Option<u16> {
+        self.connection.protocol_version().map(u16::from)
     }
 
     /// The handshake is done: application data may be written.
@@ -68,16 +124,34 @@ impl Session {
         ciphertext: &mut Chunk,
         plaintext: &mut Chunk,
         records: &mut Records,
-    ) -> Result<(), rustls::Error> {
+    ) -> Result<(), Broken> {
+        if !self.begun {
+            match Glance::at(ciphertext.filled()) {
+                Glance::Tls => self.begun = true,
+                Glance::NotTls(opening) => return Err(Broken::NotTls(opening)),
+                Glance::More => {
+                    self.hold_back(ciphertext.filled());
+                    return Ok(());
+                }
+            }
+        }
+        if let Greeting::Awaited(ledger) = &self.greeting
+            && let Some(hello) = ledger.read(ciphertext.filled())
+        {
+            self.greeting = Greeting::Read(Box::new(hello));
+        }
         let used = self.process(ciphertext.filled_mut(), plaintext, records)?;
-        let rest = &ciphertext.filled()[used..];
+        self.hold_back(&ciphertext.filled()[used..]);
+        Ok(())
+    }
+
+    fn hold_back(&mut self, rest: &[u8]) {
         if rest.is_empty() {
             self.partial = Vec::new();
         } else {
             self.partial.clear();
             self.partial.extend_from_slice(rest);
         }
-        Ok(())
     }
 
     fn process(

@@ -14,6 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::chunk::{READ_SIZE, Scratch, with_scratch};
 use super::tls::{Records, Session};
+use crate::certificate::ledger::Ledger;
 
 /// A connected stream socket.
 #[derive(Debug)]
@@ -122,8 +123,12 @@ impl Wire {
     ///
     /// # Errors
     /// When rustls does not accept the configuration.
-    pub(super) fn tls(socket: Socket, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
-        let tls = Some(Box::new(Session::new(config)?));
+    pub(super) fn tls(
+        socket: Socket,
+        config: Arc<ServerConfig>,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self, rustls::Error> {
+        let tls = Some(Box::new(Session::new(config, ledger)?));
         Ok(Self {
             socket,
             tls,
@@ -136,7 +141,7 @@ impl Wire {
     /// Completes the TLS handshake; at once without TLS.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidData`] with a [`rustls::Error`] inside when the handshake failed,
+    /// [`io::ErrorKind::InvalidData`] with a [`Broken`](super::tls::Broken) inside when the handshake failed,
     /// [`io::ErrorKind::UnexpectedEof`] when the peer went away, else what the socket reported.
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
@@ -156,9 +161,30 @@ impl Wire {
         }
     }
 
-    /// Whether the TLS session was resumed; None without TLS.
-    pub(super) fn is_resumed(&self) -> Option<bool> {
-        self.tls.as_ref().map(|tls| tls.is_resumed())
+    /// Waits for the first bytes behind the handshake. Ready(false): none will come.
+    ///
+    /// # Errors
+    /// As for [`Self::poll_handshake`].
+    pub(super) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.leftover.is_empty() {
+            ready!(with_scratch(|scratch| {
+                scratch.plaintext.clear();
+                let received = self.poll_receive(cx, scratch);
+                self.leftover.extend_from_slice(scratch.plaintext.filled());
+                received
+            }))?;
+        }
+        Poll::Ready(Ok(!self.leftover.is_empty()))
+    }
+
+    /// The TLS session; None without TLS.
+    pub(super) fn session(&mut self) -> Option<&mut Session> {
+        self.tls.as_deref_mut()
+    }
+
+    /// Goes on without TLS, because the peer does not speak it.
+    pub(super) fn drop_tls(&mut self) {
+        self.tls = None;
     }
 
     /// Appends what has arrived to `scratch.plaintext`. Ready(0): nothing more will come.

@@ -24,6 +24,7 @@ use super::listener::{Cookie, ListeningSocket};
 use super::loss::Loss;
 use super::relay::Ending;
 use super::route::{Routes, Service};
+use crate::certificate::ledger::Ledger;
 use crate::config::{Limits, Restart};
 use crate::control::message_id;
 use crate::event;
@@ -32,6 +33,7 @@ use crate::event;
 pub(super) struct Shared {
     pub(super) routes: ArcSwap<Routes>,
     pub(super) counters: Counters,
+    pub(super) ledger: Arc<Ledger>,
     pub(super) limits: ArcSwap<Limits>,
     /// Connections, as `limits.clients` counts them.
     clients: AtomicUsize,
@@ -50,6 +52,7 @@ impl Shared {
         Self {
             routes: ArcSwap::from_pointee(routes),
             counters: Counters::default(),
+            ledger: Arc::default(),
             limits: ArcSwap::from_pointee(limits),
             clients: AtomicUsize::new(0),
             websockets: AtomicUsize::new(0),

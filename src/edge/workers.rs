@@ -19,6 +19,7 @@ use super::listener::{Cookie, Listener};
 use super::loss::{Loss, QUESTIONS};
 use super::route::{Routes, Service};
 use super::worker::{Batch, Closed, Command, Shared, Worker};
+use crate::certificate::ledger::Ledger;
 use crate::config::{Limits, ServiceConfig};
 
 /// Commands that may wait for one worker. The control loop awaits their answers, so a few do.
@@ -251,6 +252,11 @@ impl Edge {
     /// The limits that hold now.
     pub fn limits(&self) -> Arc<Limits> {
         self.shared.limits.load_full()
+    }
+
+    /// Where failed handshakes are written down.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.shared.ledger
     }
 
     /// What happened since the process began.

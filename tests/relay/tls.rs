@@ -138,8 +138,12 @@ fn a_client_that_does_not_speak_tls_hurts_nobody() {
         std::net::TcpStream::connect(world.secure).expect("connect to batond"),
     ));
     lost.send(upgrade("/", HOST, ""));
-    // An alert, then the end.
-    assert_eq!(lost.take(1), [21]);
+    let (head, text) = lost.answer();
+    assert_eq!(head.status(), 400);
+    assert_eq!(
+        text,
+        "this port speaks TLS: ask with https:// or wss://\r\n"
+    );
     lost.take_all();
     world.secure_pair();
 }

@@ -11,6 +11,7 @@ use super::access::{self, Action};
 use super::error::Error;
 use super::object::{Exhibit, Held};
 use super::parts::{Certificate, Job, Listener, Service, figure, microseconds};
+use crate::certificate::ledger::joined::{Joined, version_name};
 use crate::control::command::{self, Command, Outlet, UnitCommand};
 use crate::control::jobs::JobId;
 use crate::control::view::View;
@@ -44,6 +45,22 @@ type ProblemRow = (String, String, String, String, String, u64);
 
 /// Certificate, when, severity, name of the finding, and what changes.
 type ForecastRow = (String, u64, String, String, String);
+
+/// When, listener, network, family, name, reason, alert, version, certificate, cause, and all of
+/// it in words.
+type FailureRow = (
+    u64,
+    String,
+    String,
+    String,
+    String,
+    String,
+    u32,
+    String,
+    String,
+    String,
+    String,
+);
 
 /// Service, listener, address, and since when.
 type ClientRow = (String, String, String, u64);
@@ -115,6 +132,23 @@ fn how(options: &Options) -> Result<command::Options, Error> {
 
 fn unknown(option: &str) -> Error {
     Error::UnknownOption(format!("this version knows no option {option:?} here"))
+}
+
+fn failure_row(joined: &Joined) -> FailureRow {
+    let failure = &joined.failure;
+    (
+        microseconds(failure.at),
+        failure.listener.clone(),
+        failure.network.to_string(),
+        failure.family.to_string(),
+        failure.name.as_deref().unwrap_or_default().to_owned(),
+        failure.reason.word().to_owned(),
+        failure.alert.unwrap_or_default().into(),
+        failure.version.map(version_name).unwrap_or_default(),
+        joined.certificate.clone(),
+        joined.cause.clone(),
+        joined.what.clone(),
+    )
 }
 
 fn found(
@@ -282,6 +316,26 @@ impl Manager {
         };
         let foretold = self.outlet.forecast().await?;
         Ok(foretold.into_iter().map(row).collect())
+    }
+
+    /// How many TLS handshakes have failed since the process began, by reason (all reasons), and
+    /// the latest of them, the newest first, at most 256: when (microseconds since 1970),
+    /// listener, the client's network, who it is by its greeting (`unknown`: not known), the name
+    /// that it asked for (empty: none), reason, the alert that it sent (0: none), the version that
+    /// was agreed on or else the highest that it offers (empty: not known), the certificate that
+    /// it was shown (empty: none, or replaced since), the name of the finding that explains it
+    /// (empty: none), and all of it in words.
+    #[zbus(out_args("counts", "latest"))]
+    async fn list_failures(
+        &self,
+        options: Options,
+    ) -> Result<(HashMap<String, u64>, Vec<FailureRow>), Error> {
+        none(&options)?;
+        let failures = self.outlet.failures().await?;
+        let counts = failures.counts.into_iter();
+        let counts = counts.map(|(reason, count)| (reason.word().to_owned(), count));
+        let latest = failures.latest.iter().map(|one| failure_row(one));
+        Ok((counts.collect(), latest.collect()))
     }
 
     /// The service of a name.

@@ -83,6 +83,13 @@ fn connections(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
         ],
     )?;
     page.counter(
+        "batond_tls_handshake_failures",
+        "TLS handshakes that failed, or were done in vain, by reason (batonctl failures).",
+        now.failures
+            .iter()
+            .map(|(reason, count)| ([("reason", reason.word())], *count)),
+    )?;
+    page.counter(
         "batond_requests",
         "HTTP requests that were not for a WebSocket.",
         [([], counts.requests)],

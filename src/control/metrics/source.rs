@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::process::Process;
+use crate::certificate::ledger::reason::Reason;
 use crate::config::Limits;
 use crate::control::command::Outlet;
 use crate::control::view::View;
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub view: View,
     /// Of the whole edge.
     pub counts: Counts,
+    /// Failed TLS handshakes, by reason.
+    pub failures: Vec<(Reason, u64)>,
     /// Of each service, in the order of the configuration.
     pub services: Vec<Service>,
     /// Connections from clients, WebSockets or not.
@@ -69,6 +72,7 @@ impl Source {
         Snapshot {
             view: self.outlet.view.borrow().clone(),
             counts: self.edge.counters().read(),
+            failures: self.edge.ledger().counts().collect(),
             services: self.edge.services().iter().map(service).collect(),
             connections: self.edge.connections() as u64,
             clients: self.edge.clients() as u64,

@@ -1,0 +1,208 @@
+//! A failure held against what the checks say about the certificate that the client was shown.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+
+use super::Failure;
+use super::family::Family;
+use super::reason::Reason;
+use crate::certificate::check::span;
+use crate::certificate::finding::{Fault, Finding};
+
+/// A certificate that clients are shown, as it is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Served<'a> {
+    /// Its name in the configuration.
+    pub name: &'a str,
+    /// Until when the leaf is valid.
+    pub not_after: Timestamp,
+    /// What the checks say of it, the worst first.
+    pub findings: &'a [Finding],
+}
+
+/// A failed handshake with everything that is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Joined {
+    /// What was seen.
+    pub failure: Failure,
+    /// The name of the certificate that the client was shown; empty: none, or one that has been
+    /// replaced.
+    pub certificate: String,
+    /// The name of the finding that explains it; empty, if nothing is found.
+    pub cause: String,
+    /// All of it in a sentence without a full stop.
+    pub what: String,
+    /// What to do about the cause; empty without one.
+    pub remedy: String,
+}
+
+impl Joined {
+    /// Looks for the cause. `served`: the certificate that was shown, if it is still known.
+    pub fn new(failure: Failure, served: Option<Served<'_>>) -> Self {
+        let rejects = failure.reason.is_rejection();
+        let finding = served
+            .filter(|_| rejects)
+            .and_then(|it| cause(&failure, &it));
+        let mut what = told(&failure);
+        let (cause, remedy) = match (finding, failure.reason) {
+            (Some(finding), _) => {
+                let _ = write!(what, "; {} ({}", finding.what, finding.fault);
+                if let Some(served) = served.filter(|_| finding.fault == Fault::Expired) {
+                    let ago = failure.at.duration_since(served.not_after);
+                    let _ = write!(what, " for {}", span(ago));
+                }
+                what.push(')');
+                (finding.fault.to_string(), finding.remedy.clone())
+            }
+            (None, Reason::Name) => {
+                let remedy = "have a certificate issued with that name, if it is one of yours";
+                (Fault::NameNotCovered.to_string(), remedy.to_owned())
+            }
+            (None, reason) => {
+                if reason.is_said() && served.is_some() {
+                    what.push_str(
+                        "; what it was shown is found good here: look at the roots that it \
+                         trusts, at its clock, and at what lies between",
+                    );
+                }
+                (String::new(), String::new())
+            }
+        };
+        Self {
+            certificate: served.map(|it| it.name.to_owned()).unwrap_or_default(),
+            failure,
+            cause,
+            what,
+            remedy,
+        }
+    }
+
+    /// It counts against the certificate: the client said that it does not take it, or left
+    /// without a word and has a reason. Who left without one may not have needed the connection.
+    pub fn accuses(&self) -> bool {
+        let reason = self.failure.reason;
+        let silent = reason.is_rejection() && !self.cause.is_empty();
+        reason != Reason::Name && (reason.is_said() || silent)
+    }
+}
+
+/// The finding that explains why this client does not take the certificate; of several, one that
+/// fits what it said.
+fn cause<'a>(failure: &Failure, served: &Served<'a>) -> Option<&'a Finding> {
+    let clients = failure.family.clients();
+    let name = failure.name.as_deref();
+    let explains = |one: &&Finding| {
+        let breaks = if clients.is_empty() {
+            one.breaks_clients()
+        } else {
+            clients.iter().any(|client| one.breaks.contains(*client))
+        };
+        let is_about =
+            one.names.is_empty() || name.is_none_or(|name| one.names.iter().any(|it| it == name));
+        breaks && is_about
+    };
+    let fits = |one: &&&Finding| match failure.reason {
+        Reason::Expired => one.fault.depends_on_time(),
+        Reason::UnknownCa => (Fault::ChainIncomplete..=Fault::AnchorNotRoot).contains(&one.fault),
+        Reason::Unsupported => {
+            (Fault::WeakSignature..=Fault::UnknownCriticalExtension).contains(&one.fault)
+        }
+        Reason::Status => one.fault == Fault::MustStaple,
+        _ => true,
+    };
+    let all: Vec<&Finding> = served.findings.iter().filter(explains).collect();
+    let fitting = all.iter().find(fits).or(all.first());
+    fitting.copied()
+}
+
+fn told(failure: &Failure) -> String {
+    let who = match failure.family {
+        Family::Unknown => "a client",
+        family => family.label(),
+    };
+    let of_name = failure
+        .name
+        .as_ref()
+        .map(|name| format!(" that asked for {name}"))
+        .unwrap_or_default();
+    let alert = failure.alert.map(alert_name);
+    let said = alert.as_deref().unwrap_or("nothing");
+    let did = match failure.reason {
+        Reason::Name => format!(
+            "does not take the certificate (it said {said}): none of the listener has that name"
+        ),
+        Reason::Unused if failure.alert.is_none() => {
+            "ended the connection right after the handshake without a byte".to_owned()
+        }
+        Reason::Abandoned => {
+            "was gone without a word once it had been shown the certificate".into()
+        }
+        Reason::Alert => format!("gave up: {said}"),
+        reason if reason.is_said() => format!("does not take the certificate: {said}"),
+        Reason::Version => format!(
+            "speaks {} at most; batond speaks TLS 1.2 and 1.3",
+            version_name(failure.version.unwrap_or_default())
+        ),
+        Reason::Cipher => format!("has too little in common with batond: {}", failure.error),
+        Reason::Protocol => {
+            "insists on a protocol (ALPN) other than HTTP/1.1, which WebSocket needs".to_owned()
+        }
+        Reason::PlainHttp => "speaks HTTP without TLS, and was told so".to_owned(),
+        Reason::ProxyHeader => {
+            "sent a header of the PROXY protocol, which this listener does not take".to_owned()
+        }
+        Reason::PortCheck => "connected and left without a byte".to_owned(),
+        Reason::Interrupted => "left in the middle of its first message".to_owned(),
+        Reason::Timeout => "did not finish the handshake in time".to_owned(),
+        Reason::Garbage => "sent something that is not TLS".to_owned(),
+        _ => format!("failed: {}", failure.error),
+    };
+    format!("{who} from {}{of_name} {did}", failure.network)
+}
+
+/// As on the wire (RFC 8446 §4.2.1).
+pub fn version_name(version: u16) -> String {
+    match version {
+        0x0304 => "TLS 1.3".to_owned(),
+        0x0303 => "TLS 1.2".to_owned(),
+        0x0302 => "TLS 1.1".to_owned(),
+        0x0301 => "TLS 1.0".to_owned(),
+        0 | 0x0002 => "SSL 2".to_owned(),
+        0x0300 => "SSL 3".to_owned(),
+        other => format!("version {other:#06x}"),
+    }
+}
+
+/// With its number (RFC 8446 §6).
+fn alert_name(alert: u8) -> String {
+    let name = match alert {
+        0 => "close_notify",
+        10 => "unexpected_message",
+        20 => "bad_record_mac",
+        22 => "record_overflow",
+        40 => "handshake_failure",
+        42 => "bad_certificate",
+        43 => "unsupported_certificate",
+        44 => "certificate_revoked",
+        45 => "certificate_expired",
+        46 => "certificate_unknown",
+        47 => "illegal_parameter",
+        48 => "unknown_ca",
+        49 => "access_denied",
+        50 => "decode_error",
+        51 => "decrypt_error",
+        70 => "protocol_version",
+        71 => "insufficient_security",
+        80 => "internal_error",
+        86 => "inappropriate_fallback",
+        90 => "user_canceled",
+        109 => "missing_extension",
+        110 => "unsupported_extension",
+        112 => "unrecognized_name",
+        113 => "bad_certificate_status_response",
+        120 => "no_application_protocol",
+        _ => "alert",
+    };
+    format!("{name} ({alert})")
+}

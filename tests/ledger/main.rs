@@ -1,0 +1,22 @@
+//! What becomes of a handshake that fails: each reason by a client that has it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "../control/bus.rs"]
+#[allow(dead_code)]
+mod bus;
+#[path = "../certificate/issue.rs"]
+#[allow(dead_code)]
+mod issue;
+#[path = "../metrics/scrape.rs"]
+#[allow(dead_code)]
+mod scrape;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../reload/world.rs"]
+#[allow(dead_code)]
+mod world;
+
+mod client;
+mod reasons;
+mod scene;
