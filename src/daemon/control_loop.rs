@@ -108,10 +108,6 @@ impl Daemon {
                     self.note_certificates(update);
                     None
                 }
-                loss = self.losses.next() => {
-                    self.note_loss(loss);
-                    None
-                }
                 announced = self.logind.next() => {
                     self.note_host(announced);
                     None

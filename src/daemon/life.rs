@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::args::RunArgs;
 use super::certificates::Certificates;
 use super::control_loop::Pending;
-use super::coordinate::{Coordinator, Losses, Update};
+use super::coordinate::{Coordinator, Update};
 use super::failures::Failures;
 use super::inherited::{self, Inherited};
 use super::leave::ASK_DEADLINE;
@@ -168,7 +168,6 @@ pub(super) struct Daemon {
     log: Log,
     pub(super) coordinator: Coordinator,
     pub(super) updates: mpsc::Receiver<Update>,
-    pub(super) losses: Losses,
     pub(super) logind: Logind,
     /// Everybody is being told that the host goes down.
     pub(super) bidding: Option<Pending<()>>,
@@ -233,8 +232,7 @@ impl Daemon {
         };
         // Before anything that could announce a shutdown, so that none is missed.
         let logind = Logind::watch(args.bus.as_deref()).await;
-        let (coordinator, updates) = Coordinator::new(args.bus.as_deref());
-        let losses = Losses::of(&edge);
+        let (coordinator, updates) = Coordinator::new(args.bus.as_deref(), &edge);
         let certificates =
             Certificates::keep(charge).map_err(system("look after the certificates"))?;
         let (inbox, outlet) = command::channel(View::new(Phase::Serving));
@@ -269,7 +267,6 @@ impl Daemon {
             log,
             coordinator,
             updates,
-            losses,
             logind,
             bidding: None,
             in_use: in_use.into(),

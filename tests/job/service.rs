@@ -114,7 +114,7 @@ impl Service {
                         counts.left = parts.next().unwrap();
                         counts.untold = counts.left;
                     }
-                    Action::Tell { count, within } => {
+                    Action::Tell { count, within, .. } => {
                         assert!(within <= order.deadline);
                         let count = count.min(counts.untold);
                         counts.untold -= count;

@@ -36,11 +36,12 @@ pub(crate) enum Client {
 }
 
 impl Client {
-    fn delay(self, random: &mut Random) -> Option<f64> {
+    /// `soon`: what it is told is from the first quarter.
+    fn delay(self, soon: bool, random: &mut Random) -> Option<f64> {
         match self {
             Self::Held => Some(0.0),
             Self::Immediate => Some(0.02 + 0.05 * random.next()),
-            Self::AsTold => Some(1.0 + 4.0 * random.next()),
+            Self::AsTold => Some(1.0 + random.next() * if soon { 1.0 } else { 4.0 }),
             Self::Exponential => {
                 // Some of them were in their second or third round already.
                 let round = f64::from(1u32 << (random.next() * 3.0) as u32);
@@ -113,6 +114,12 @@ pub(crate) struct Host {
     pub(crate) backend: f64,
     /// From now on it does half of that.
     pub(crate) halves_at: Option<f64>,
+    /// It is known how busy it is.
+    pub(crate) tells: bool,
+    /// What part of its time goes to other things.
+    pub(crate) other: f64,
+    /// Of that, what part comes from the clients while they are there.
+    pub(crate) traffic: f64,
 }
 
 pub(crate) struct Outcome {
@@ -140,6 +147,7 @@ pub(crate) fn simulate(
     let (mut told, mut lost, mut back) = (0u64, 0u64, 0u64);
     let (mut latency, mut finished) = (0.0, 0u64);
     let mut waited: f64 = 0.0;
+    let mut at_work = [0.0f64; 2];
     let mut step = 0;
     let mut halved = false;
     while back + lost < clients {
@@ -152,9 +160,19 @@ pub(crate) fn simulate(
             let seen = Seen {
                 told,
                 back,
+                // What was read is off by up to 3 % of the time.
+                busy: host.tells.then(|| {
+                    let most = at_work[0].max(at_work[1]) / (LOOK as f64 * STEP);
+                    let here = (clients - (told - back)) as f64 / clients as f64;
+                    let other = host.other * (1.0 - host.traffic * (1.0 - here));
+                    let most = other + (1.0 - host.other) * most;
+                    (most + 0.03 * random.next()).min(1.0)
+                }),
                 latency: (finished > 0).then(|| Duration::from_secs_f64(latency / finished as f64)),
             };
             (latency, finished) = (0.0, 0);
+            at_work = [0.0; 2];
+            let soon = pace.as_ref().is_some_and(Pace::awaits_canary);
             let next = match &mut pace {
                 Some(pace) => pace.next(Duration::from_secs_f64(now), seen),
                 None => u64::MAX,
@@ -169,7 +187,7 @@ pub(crate) fn simulate(
                         kind < 0.0
                     })
                     .unwrap_or(&mix[0]);
-                match client.delay(&mut random) {
+                match client.delay(soon, &mut random) {
                     None => lost += 1,
                     Some(delay) => {
                         let at = step + 1 + (delay / STEP) as usize;
@@ -185,6 +203,7 @@ pub(crate) fn simulate(
         let service = door.service;
         door.serve(now, &mut random, |count, wait| {
             waited = waited.max(wait);
+            at_work[0] += count as f64 * service / f64::from(host.cores);
             latency += count as f64 * (wait + service + 0.02);
             backend.waiting.push_back((now, count));
         });
@@ -192,6 +211,7 @@ pub(crate) fn simulate(
         backend.serve(now, &mut random, |count, wait| {
             waited = waited.max(wait);
             latency += count as f64 * (wait + service);
+            at_work[1] += count as f64 * service / 4.0;
             finished += count;
             back += count;
         });

@@ -194,6 +194,24 @@ impl Units {
         }
     }
 
+    /// The control group of a service below the root of all; none: it does not run, or is none.
+    ///
+    /// # Errors
+    /// systemd could not be asked, or not within 5 s.
+    pub async fn control_group(&self, unit: &str) -> Result<Option<String>, UnitsError> {
+        let verb = "look at";
+        let asked = Asked { verb, unit };
+        let asking = async {
+            let connection = self.link.connection().await?;
+            let group = state::control_group(&connection, unit).await;
+            group.map_err(|error| asked.failed(error))
+        };
+        match timeout(ANSWER_TIMEOUT, asking).await {
+            Ok(group) => Ok(Some(group?).filter(|group| !group.is_empty())),
+            Err(_) => Err(asked.late(ANSWER_TIMEOUT)),
+        }
+    }
+
     /// What it means that a backend of this unit is gone: whether it comes back. Asks again for
     /// 0.4 s if the unit seems to run, since a process may have ended of which systemd has not
     /// heard yet.

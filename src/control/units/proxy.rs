@@ -55,6 +55,10 @@ pub(super) trait Service {
     #[zbus(property)]
     fn restart(&self) -> zbus::Result<String>;
 
+    /// Empty: it does not run.
+    #[zbus(property)]
+    fn control_group(&self) -> zbus::Result<String>;
+
     #[zbus(property)]
     fn result(&self) -> zbus::Result<String>;
 }

@@ -148,6 +148,18 @@ pub(super) async fn read(connection: &Connection, unit: &str) -> zbus::Result<Un
     })
 }
 
+/// Empty: it has none.
+pub(super) async fn control_group(connection: &Connection, unit: &str) -> zbus::Result<String> {
+    let manager = ManagerProxy::new(connection).await?;
+    let path = manager.load_unit(unit).await?;
+    let service = ServiceProxy::builder(connection)
+        .path(&path)
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await?;
+    Ok(gone_is_none(service.control_group().await)?.unwrap_or_default())
+}
+
 /// An object or interface that does not exist, or not any more, has nothing to say.
 fn gone_is_none<T>(answer: zbus::Result<T>) -> zbus::Result<Option<T>> {
     match answer {

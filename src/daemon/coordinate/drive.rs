@@ -13,13 +13,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::facts::Inquiry;
+use super::sight::Sight;
 use super::targets::Wanted;
 use crate::config::HostPattern;
 use crate::control::command::{Options, Refusal};
 use crate::control::jobs::JobId;
 use crate::control::units::JobResult;
 use crate::edge::close::CloseCode;
-use crate::edge::times::Times;
 use crate::edge::{Departures, Notice, Selection};
 use crate::restart::job::{Action, Counts, Event, Job, Order, Target};
 use crate::restart::probe::probe;
@@ -92,8 +92,7 @@ pub(super) struct Drive {
     departures: Option<Departures>,
     /// As they were before the departures were lent to an answer.
     seen: (u64, u64),
-    /// How long clients took to come in, at the last look.
-    times: Times,
+    sight: Sight,
 }
 
 impl Drive {
@@ -105,7 +104,7 @@ impl Drive {
         orders: mpsc::Receiver<Told>,
     ) -> Self {
         let settings = inquiry.settings();
-        let times = inquiry.service().map(|one| one.times());
+        let sight = Sight::of(&inquiry);
         let job = Job::new(Order {
             kind: inquiry.kind,
             service: inquiry.wanted.service.clone(),
@@ -132,7 +131,7 @@ impl Drive {
             answers: FuturesUnordered::new(),
             departures: None,
             seen: (0, 0),
-            times: times.unwrap_or_default(),
+            sight,
         }
     }
 
@@ -206,7 +205,11 @@ impl Drive {
                 let departures = self.inquiry.edge.departures(&selection).await;
                 self.departures = Some(departures);
             }
-            Action::Tell { count, within } => self.tell(count, within),
+            Action::Tell {
+                count,
+                within,
+                soon,
+            } => self.tell(count, within, soon),
             // Who waits for it sees it by the state.
             Action::Drained => {}
             Action::RestartUnit(unit) => {
@@ -264,12 +267,16 @@ impl Drive {
         }
     }
 
-    fn tell(&mut self, count: u64, within: Duration) {
+    fn tell(&mut self, count: u64, within: Duration, soon: bool) {
         let Some(mut departures) = self.departures.take() else {
             return;
         };
         let settings = self.inquiry.settings();
         let mut notice = Notice::restart(&settings, Instant::now() + within);
+        if soon && let Some(retry) = &mut notice.retry {
+            let (from, to) = (*retry.start(), *retry.end());
+            *retry = from..=from + to.saturating_sub(from) / 4;
+        }
         if let Some(code) = self.code {
             notice.code = code;
             notice.reason = "the service stops".to_owned();
@@ -330,34 +337,10 @@ impl Drive {
             Some(departures) => (departures.left() as u64, departures.untold() as u64),
             None => self.seen,
         };
-        let Some(service) = self.inquiry.service() else {
-            // A reload has taken it away; its clients are told all the same.
-            return Counts {
-                left,
-                untold,
-                ..Counts::default()
-            };
-        };
-        let now = service.counters();
-        let times = service.times();
-        let latency = times.lower_quartile_since(&self.times);
-        self.times = times;
         Counts {
             left,
             untold,
-            waiting: service.hold().held() as u64,
-            latency,
-            arrived: now.arrived,
-            upgraded: now.upgraded,
-            told: now.told,
-            closed_cleanly: now.closed_cleanly,
-            timed_out: now.timed_out,
-            gone: now.gone,
-            cut: now.cut,
-            discarded_messages: now.discarded,
-            held: now.held,
-            released: now.released,
-            refused: now.refused,
+            ..self.sight.look(&self.inquiry)
         }
     }
 

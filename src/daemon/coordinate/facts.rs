@@ -105,6 +105,20 @@ impl Inquiry {
         facts.plan(retry_end)
     }
 
+    /// Of the units that clients may come back to. None: not known of each, as of a backend on
+    /// another host.
+    pub(super) async fn control_groups(&self) -> Option<Vec<String>> {
+        let service = self.service()?;
+        let mut groups = Vec::new();
+        for backend in service.backends() {
+            let group = self.units.control_group(backend.unit()?).await;
+            groups.push(group.ok()??);
+        }
+        groups.sort_unstable();
+        groups.dedup();
+        Some(groups)
+    }
+
     async fn ask_systemd(&self, facts: &mut Facts) {
         let Some(service) = self.service() else {
             return;

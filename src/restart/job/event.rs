@@ -83,6 +83,8 @@ pub struct Counts {
     /// From accept to the answer, without the time held: the lower quartile of those that became
     /// WebSockets since the last [`Counts`]; none: nobody did.
     pub latency: Option<Duration>,
+    /// [`Seen::busy`](crate::restart::pace::Seen::busy), since the last [`Counts`].
+    pub busy: Option<f64>,
     /// TLS handshake done and upgrade asked for; also while held.
     pub arrived: u64,
     /// Upgrades answered with 101.
@@ -151,6 +153,9 @@ pub enum Action {
         count: u64,
         /// `Notice::deadline`, from now.
         within: Duration,
+        /// They are the canary, whose return the others wait for: the delays that they are told
+        /// are from the first quarter of `restart.retry`.
+        soon: bool,
     },
     /// The drain is over; who asked for it may stop the unit. Only in a drain.
     Drained,

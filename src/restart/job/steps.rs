@@ -50,7 +50,9 @@ impl Job {
             told: self.told,
             back: self.returns.back(),
             latency: self.last.latency,
+            busy: self.last.busy,
         };
+        let mut soon = self.pace.awaits_canary();
         let mut count = self.pace.next(now, seen);
         // Also without an answer it goes on at the deadline, when the edge cuts off who is left.
         if self.last.left == 0 || now >= self.deadline {
@@ -72,11 +74,16 @@ impl Job {
         // whoever slipped in since the snapshot.
         if now >= hurry || self.last.untold == 0 {
             count = u64::MAX;
+            soon = false;
         }
         if count > 0 {
             self.telling = Some(count);
             let within = self.deadline.saturating_sub(now);
-            self.actions.push(Action::Tell { count, within });
+            self.actions.push(Action::Tell {
+                count,
+                within,
+                soon,
+            });
         }
     }
 
@@ -108,8 +115,11 @@ impl Job {
         let within = self.deadline.saturating_sub(now);
         if self.telling.is_none() && within > Duration::ZERO {
             self.telling = Some(u64::MAX);
-            let count = u64::MAX;
-            self.actions.push(Action::Tell { count, within });
+            self.actions.push(Action::Tell {
+                count: u64::MAX,
+                within,
+                soon: false,
+            });
         }
     }
 
@@ -238,6 +248,7 @@ impl Job {
                 told: *let_in,
                 back: self.last.upgraded.saturating_sub(*upgraded),
                 latency: self.last.latency,
+                busy: self.last.busy,
             };
             let count = pace.next(now, seen);
             // Newcomers go on coming: the line need not get empty for the hold to be opened, only

@@ -10,7 +10,10 @@
 //! 1. *Canary*: a few, and nobody else until a quarter of them is back.
 //! 2. *Startup*: `STARTUP_GAIN` times the rate at which clients come back. What is on its way is
 //!    so bound to what has arrived: growth waits for the clients by itself, however long they take.
-//! 3. *Cruise*, once latency has grown by `TOLERATED`, which says that the host is full: the rate
+//!    Where it is known how busy the host is, a few returns tell what it can do ([`work`]), and
+//!    nearly that is asked of it at once.
+//! 3. *Cruise*, once most of its time goes to returns, or latency has grown by `TOLERATED`, which
+//!    says that the host is full: the rate
 //!    at which a full host finishes clients is what it can do. A little less than that is asked of
 //!    it, and a little more from second to second while latency stays where it was (Vegas: Brakmo
 //!    and Peterson, IEEE JSAC 13(8), 1995).
@@ -19,15 +22,29 @@
 //! Whoever was told cannot be called back. So if a host becomes slower in the middle, those who
 //! are on their way wait longer, and only those after them do not.
 
+mod idle;
+mod work;
+
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use self::idle::Idle;
+use self::work::Work;
 use crate::config::Spread;
 
 /// Less than BBR's 2/ln 2, which fills the queue of a path for a round trip: with clients that
 /// return after 1 to 5 s the wait at the end of startup is below 1 s, as the simulation shows.
 const STARTUP_GAIN: f64 = 2.2;
+
+/// Of what the host is reckoned to bear, how much is asked of it.
+const ROOM_GAIN: f64 = 0.92;
+
+/// How far ahead more are told when the rate grows, in the time that the canary took, and at most:
+/// clients spread their returns, so a higher rate of telling is a higher rate of returns only when
+/// so many are on their way.
+const AHEAD: f64 = 0.7;
+const AHEAD_MAX: Duration = Duration::from_secs(1);
 
 /// Growth of latency that is put up with: above what varies on an idle host, and far below what
 /// anybody notices.
@@ -47,9 +64,6 @@ const GROWTH: f64 = 0.02;
 
 /// Over how long the rate of returns is measured.
 const RATE_WINDOW: Duration = Duration::from_millis(500);
-
-/// Over how long the lowest latency is that of an idle host (BBR keeps its minimum for 10 s).
-const IDLE_WINDOW: Duration = Duration::from_secs(10);
 
 /// Clients a second that any core takes back: a full handshake and an upgrade within 4 ms, which
 /// is ten times what they cost on a common one.
@@ -85,6 +99,9 @@ pub struct Seen {
     /// From accept to the end of the handshake, and from the upgrade's request to its answer
     /// without the time held: the mean of what finished since the last look. None: nothing did.
     pub latency: Option<Duration>,
+    /// What part of its time the busiest of all that a returning client passes through was at work
+    /// since the last look: 0 to 1. None: not known, as of a backend on another host.
+    pub busy: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -111,6 +128,7 @@ pub struct Pace {
     now: Duration,
     /// Since the longest delay ago.
     history: VecDeque<(Duration, Seen)>,
+    work: Work,
     idle: Idle,
     full: bool,
     /// Latency, smoothed over some looks, and whether it grows.
@@ -118,6 +136,8 @@ pub struct Pace {
     worse: bool,
     /// When latency was last seen.
     finished: Duration,
+    /// How long the canary took.
+    canary_took: Duration,
     /// When the host was last full.
     filled: Duration,
 }
@@ -141,6 +161,7 @@ impl Pace {
     pub fn out(settings: Settings, clients: u64, newcomers: f64) -> Self {
         let size = canary(clients, newcomers, *settings.retry.end());
         let mut pace = Self::new(settings, Stage::Canary(size));
+        pace.work.clients = clients;
         if let Spread::Over(time) = pace.settings.spread {
             pace.rate = match time {
                 Duration::ZERO => f64::INFINITY,
@@ -168,18 +189,20 @@ impl Pace {
     fn new(settings: Settings, stage: Stage) -> Self {
         Self {
             rate: LEAST_PER_CORE * settings.cores.max(1) as f64,
-            settings,
             stage,
             capacity: None,
             credit: 0.0,
             now: Duration::ZERO,
             history: VecDeque::new(),
+            work: Work::default(),
             idle: Idle::default(),
             full: false,
             smooth: Duration::ZERO,
             worse: false,
             finished: Duration::ZERO,
+            canary_took: Duration::ZERO,
             filled: Duration::ZERO,
+            settings,
         }
     }
 
@@ -195,7 +218,11 @@ impl Pace {
                 return size;
             }
             Stage::Canary(size) if seen.back < size.div_ceil(4) => return 0,
-            Stage::Canary(_) => self.stage = Stage::Startup,
+            Stage::Canary(_) => {
+                self.stage = Stage::Startup;
+                self.canary_took = now;
+                self.credit = self.ahead(self.rate);
+            }
             Stage::Startup | Stage::Cruise => {}
         }
         if let Spread::Over(_) = self.settings.spread {
@@ -236,6 +263,7 @@ impl Pace {
     fn observe(&mut self, now: Duration, seen: Seen) {
         self.now = now;
         self.history.push_back((now, seen));
+        self.work.look(now, seen);
         let keep = self.delay() + RATE_WINDOW;
         let old = now.saturating_sub(keep);
         while self.history.get(1).is_some_and(|(at, _)| *at <= old) {
@@ -285,7 +313,20 @@ impl Pace {
             .lowest()
             .map_or(0.0, |idle| cores / idle.as_secs_f64().max(1e-4));
         let seen = STARTUP_GAIN * self.returns() / coming;
-        self.rate = self.rate.max(seen).max(least).max(known);
+        let room = self.work.capacity().map(|all| ROOM_GAIN * all / coming);
+        let before = self.rate;
+        let most = room.unwrap_or(0.0).max(seen).max(least).max(known);
+        self.rate = self.rate.max(most);
+        if let Some(room) = room
+            && self.work.is_much()
+        {
+            // Before it is full.
+            self.capacity = self.work.capacity();
+            self.rate = room;
+            self.filled = self.now;
+            self.stage = Stage::Cruise;
+        }
+        self.credit += self.ahead(self.rate - before);
         if let Some(known) = self.settings.known {
             self.rate = self.rate.min(CRUISE_GAIN * known / coming);
         }
@@ -299,6 +340,17 @@ impl Pace {
         let whole = self.credit.floor();
         self.credit -= whole;
         whole as u64
+    }
+
+    /// How many are told at once because the rate has grown by so much. Where it is not known how
+    /// busy the host is, each step is a step into the dark, and large enough; where it is known
+    /// what it takes back, there are no steps.
+    fn ahead(&self, growth: f64) -> f64 {
+        if !self.work.is_known() || self.settings.known.is_some() {
+            return 0.0;
+        }
+        let time = self.canary_took.mul_f64(AHEAD).min(AHEAD_MAX);
+        growth.max(0.0) * time.as_secs_f64()
     }
 
     /// Returns a second.
@@ -329,28 +381,5 @@ impl Pace {
             return 1.0;
         }
         (last.back as f64 / before.told as f64).clamp(0.25, 1.0)
-    }
-}
-
-/// The lowest latency of the last while.
-#[derive(Clone, Copy, Debug, Default)]
-struct Idle {
-    since: Duration,
-    before: Option<Duration>,
-    current: Option<Duration>,
-}
-
-impl Idle {
-    fn with(&mut self, now: Duration, latency: Duration) -> Duration {
-        if now >= self.since + IDLE_WINDOW / 2 {
-            (self.since, self.before) = (now, self.current.take());
-        }
-        let current = self.current.map_or(latency, |lowest| lowest.min(latency));
-        self.current = Some(current);
-        self.before.map_or(current, |before| before.min(current))
-    }
-
-    fn lowest(&self) -> Option<Duration> {
-        [self.before, self.current].into_iter().flatten().min()
     }
 }
