@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use tokio::sync::watch;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
-use zbus::{Connection, ObjectPath, OwnedVariant, interface};
+use zbus::{Connection, ObjectPath, interface};
 
 use super::access::{self, Action};
 use super::error::Error;
 use super::object::{Exhibit, Held};
-use super::parts::{Certificate, Job, Listener, Service, figure, microseconds};
-use crate::certificate::ledger::joined::{Joined, version_name};
-use crate::control::command::{self, Command, Outlet, UnitCommand};
+use super::options::{Options, how, none};
+use super::parts::{Certificate, Job, Listener, Service};
+use super::rows::{self, ClientRow, FailureRow, ForecastRow, JobRow, Named, PlanRow, ProblemRow};
+use crate::control::command::{Command, Outlet, UnitCommand};
 use crate::control::jobs::JobId;
 use crate::control::view::View;
 
@@ -26,44 +27,6 @@ pub(super) struct Manager {
     /// The last job that has an object on this connection.
     pub(super) shown: watch::Receiver<JobId>,
 }
-
-/// `a{sv}`.
-type Options = HashMap<String, OwnedVariant>;
-
-/// Figures, and each refusal: name, what is in the way, what to do about it, and whether `force`
-/// overrides it.
-type PlanRow = (
-    HashMap<String, OwnedVariant>,
-    Vec<(String, String, String, bool)>,
-);
-
-/// Name and path of an object.
-type Named = (String, ObjectPath<'static>);
-
-/// Name, subject, severity, what is wrong, what to do about it, and since when.
-type ProblemRow = (String, String, String, String, String, u64);
-
-/// Certificate, when, severity, name of the finding, and what changes.
-type ForecastRow = (String, u64, String, String, String);
-
-/// When, listener, network, family, name, reason, alert, version, certificate, cause, and all of
-/// it in words.
-type FailureRow = (
-    u64,
-    String,
-    String,
-    String,
-    String,
-    String,
-    u32,
-    String,
-    String,
-    String,
-    String,
-);
-
-/// Service, listener, address, and since when.
-type ClientRow = (String, String, String, u64);
 
 impl Exhibit for Manager {
     type Part = View;
@@ -107,48 +70,6 @@ impl Manager {
         let _ = self.shown.clone().wait_for(|last| *last >= job).await;
         Job::path(job)
     }
-}
-
-/// No option is known.
-fn none(options: &Options) -> Result<(), Error> {
-    match options.keys().next() {
-        None => Ok(()),
-        Some(name) => Err(unknown(name)),
-    }
-}
-
-/// The only option is `force`, a truth.
-fn how(options: &Options) -> Result<command::Options, Error> {
-    let mut how = command::Options::default();
-    for (name, value) in options {
-        if name != "force" {
-            return Err(unknown(name));
-        }
-        how.force = bool::try_from(value.try_clone()?)
-            .map_err(|_| Error::InvalidValue("force is a boolean".to_owned()))?;
-    }
-    Ok(how)
-}
-
-fn unknown(option: &str) -> Error {
-    Error::UnknownOption(format!("this version knows no option {option:?} here"))
-}
-
-fn failure_row(joined: &Joined) -> FailureRow {
-    let failure = &joined.failure;
-    (
-        microseconds(failure.at),
-        failure.listener.clone(),
-        failure.network.to_string(),
-        failure.family.to_string(),
-        failure.name.as_deref().unwrap_or_default().to_owned(),
-        failure.reason.word().to_owned(),
-        failure.alert.unwrap_or_default().into(),
-        failure.version.map(version_name).unwrap_or_default(),
-        joined.certificate.clone(),
-        joined.cause.clone(),
-        joined.what.clone(),
-    )
 }
 
 fn found(
@@ -280,22 +201,7 @@ impl Manager {
     #[zbus(out_args("plan", "refusals"))]
     async fn plan(&self, service: String, options: Options) -> Result<PlanRow, Error> {
         none(&options)?;
-        let mut plan = self.outlet.plan(service).await?;
-        let refusals = std::mem::take(&mut plan.refusals);
-        let refusals = refusals.into_iter().map(|one| {
-            let name = one.obstacle.name().to_owned();
-            (name, one.sentence, one.remedy, one.may_be_forced)
-        });
-        let figures = match serde_json::to_value(&plan) {
-            Ok(serde_json::Value::Object(figures)) => figures,
-            _ => serde_json::Map::new(),
-        };
-        let figures = figures
-            .iter()
-            .filter(|(name, _)| *name != "refusals")
-            .filter_map(|(name, value)| Some((name.clone(), figure(value)?)))
-            .collect();
-        Ok((figures, refusals.collect()))
+        Ok(rows::plan(*self.outlet.plan(service).await?))
     }
 
     /// What will become of the certificates in use, if nothing is done, in order of time:
@@ -304,18 +210,8 @@ impl Manager {
     #[zbus(out_args("changes"))]
     async fn forecast(&self, options: Options) -> Result<Vec<ForecastRow>, Error> {
         none(&options)?;
-        let row = |one: crate::control::view::Foretold| {
-            let change = one.change;
-            (
-                one.certificate,
-                microseconds(change.at),
-                change.severity.to_string(),
-                change.finding.to_string(),
-                change.what,
-            )
-        };
         let foretold = self.outlet.forecast().await?;
-        Ok(foretold.into_iter().map(row).collect())
+        Ok(foretold.into_iter().map(rows::foretold).collect())
     }
 
     /// How many TLS handshakes have failed since the process began, by reason (all reasons), and
@@ -334,7 +230,7 @@ impl Manager {
         let failures = self.outlet.failures().await?;
         let counts = failures.counts.into_iter();
         let counts = counts.map(|(reason, count)| (reason.word().to_owned(), count));
-        let latest = failures.latest.iter().map(|one| failure_row(one));
+        let latest = failures.latest.iter().map(|one| rows::failure(one));
         Ok((counts.collect(), latest.collect()))
     }
 
@@ -402,31 +298,21 @@ impl Manager {
     /// The jobs that run and those that ended lately: number, kind, service, result (empty: it
     /// runs), path.
     #[zbus(out_args("jobs"))]
-    fn list_jobs(&self) -> Vec<(u32, String, String, String, ObjectPath<'static>)> {
-        let row = |job: &crate::control::jobs::JobView| {
-            let result = job.result.as_ref().map_or("", |result| result.word());
-            let service = job.service.clone().unwrap_or_default();
-            let (kind, path) = (job.kind.word().to_owned(), Job::path(job.id));
-            (job.id, kind, service, result.to_owned(), path)
-        };
-        self.view.load().jobs.iter().map(|job| row(job)).collect()
+    fn list_jobs(&self) -> Vec<JobRow> {
+        let view = self.view.load();
+        view.jobs.iter().map(|job| rows::job(job)).collect()
     }
 
     /// What is wrong, the worst first: name, subject, severity, what is wrong, what to do about
     /// it, and since when (microseconds since 1970).
     #[zbus(out_args("problems"))]
     fn list_problems(&self) -> Vec<ProblemRow> {
-        let row = |one: &crate::control::problem::Problem| {
-            (
-                one.name.to_owned(),
-                one.subject.clone(),
-                one.severity.to_string(),
-                one.what.clone(),
-                one.remedy.clone(),
-                microseconds(one.since),
-            )
-        };
-        self.view.load().problems.iter().map(row).collect()
+        self.view
+            .load()
+            .problems
+            .iter()
+            .map(rows::problem)
+            .collect()
     }
 
     /// How many clients have a WebSocket, of a service or (empty) of all, and at most `limit` of
@@ -444,17 +330,8 @@ impl Manager {
         let service = (!service.is_empty()).then(|| service.to_owned());
         let limit = limit.min(CLIENTS_MAX) as usize;
         let census = self.outlet.clients(service, limit).await?;
-        let row = |one: crate::control::view::ClientView| {
-            let address = one.address.map(|address| address.to_string());
-            let since = microseconds(one.since);
-            (
-                one.service,
-                one.listener,
-                address.unwrap_or_default(),
-                since,
-            )
-        };
-        Ok((census.total, census.clients.into_iter().map(row).collect()))
+        let clients = census.clients.into_iter().map(rows::client);
+        Ok((census.total, clients.collect()))
     }
 
     /// Of the program.

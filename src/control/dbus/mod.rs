@@ -9,9 +9,11 @@ mod error;
 mod log_control;
 mod manager;
 mod object;
+mod options;
 mod parts;
 mod path;
 mod polkit;
+mod rows;
 mod stand;
 
 use std::time::Duration;
