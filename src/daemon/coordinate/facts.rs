@@ -17,6 +17,7 @@ use crate::daemon::reload;
 use crate::daemon::setup::StartError;
 use crate::edge::Edge;
 use crate::edge::route::Service;
+use crate::restart::handoff::rehearse;
 use crate::restart::interlock::{BadCertificate, Facts, Plan, UnitFact};
 use crate::restart::job::{Kind, Target};
 
@@ -30,6 +31,8 @@ pub(super) struct Inquiry {
     pub(super) wanted: Wanted,
     pub(super) kind: Kind,
     pub(super) config: PathBuf,
+    /// What a successor of this process would be.
+    pub(super) program: PathBuf,
     pub(super) tickets: Arc<TicketKeys>,
     pub(super) in_use: Arc<[InUse]>,
     pub(super) known_rate: Option<f64>,
@@ -98,6 +101,11 @@ impl Inquiry {
             }
             Err((summary, _)) => facts.configuration = Some(summary),
             Ok(_) => {}
+        }
+        // What it makes of a broken configuration says nothing about the program.
+        if facts.configuration.is_none() {
+            let tried = rehearse(self.program.clone(), self.config.clone()).await;
+            facts.successor = tried.err();
         }
         if self.kind == Kind::Restart {
             self.ask_systemd(&mut facts).await;

@@ -175,6 +175,7 @@ impl Daemon {
             wanted: wanted.clone(),
             kind,
             config: self.args.config.clone(),
+            program: self.program.clone(),
             tickets: Arc::clone(&self.tickets),
             in_use: Arc::clone(&self.in_use),
             known_rate: coordinator.known_rate,

@@ -26,7 +26,7 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 /// Variables that are about one process and not about those that follow it. Without
 /// `WATCHDOG_PID`, the `WATCHDOG_USEC` that stays is meant for whoever reads it
 /// (sd_watchdog_enabled(3)). `NOTIFY_SOCKET` and everything else the successor keeps.
-const OF_ONE_PROCESS: [&str; 6] = [
+pub(super) const OF_ONE_PROCESS: [&str; 6] = [
     "LISTEN_PID",
     "LISTEN_FDS",
     "LISTEN_FDNAMES",

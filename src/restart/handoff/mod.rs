@@ -29,6 +29,7 @@ pub mod message;
 mod offer;
 mod predecessor;
 mod process;
+mod rehearsal;
 mod successor;
 
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub use launch::{LAUNCH_SUBCOMMAND, Launch, SUCCESSOR_OPTION, launch_command};
 pub use message::Message;
 pub use offer::Offer;
 pub use predecessor::{Handed, Outcome, Predecessor, Progress, receive};
+pub use rehearsal::rehearse;
 pub use successor::{Departing, Successor, prepare};
 
 /// Listeners that one handoff may pass. A process with more has other limits to fear first.

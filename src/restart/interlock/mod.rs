@@ -40,8 +40,7 @@ pub struct Facts {
     pub configuration: Option<String>,
     /// The units behind the service, in the order of a rolling restart; empty: it has none.
     pub units: Vec<UnitFact>,
-    /// Why a successor of the program on disk would not start, if the host's restart or an
-    /// upgrade is part of it.
+    /// Why the program on disk would not take this process's place, if it had to.
     pub successor: Option<String>,
     /// The number and kind of another job of the service.
     pub other_job: Option<(u32, String)>,

@@ -41,7 +41,7 @@ pub enum Obstacle {
     },
     /// There is nothing to restart.
     NoUnit,
-    /// A successor would not get ready.
+    /// The program on disk would not take the place of the running one, if that had to end.
     SuccessorFails {
         /// Why.
         why: String,
@@ -139,7 +139,9 @@ impl Obstacle {
                 format!("the file of {unit} has mistakes (LoadState is {load})")
             }
             Self::NoUnit => "no backend of the service names its unit".to_owned(),
-            Self::SuccessorFails { why } => format!("a successor would not get ready: {why}"),
+            Self::SuccessorFails { why } => {
+                format!("the program on disk could not take over: {why}")
+            }
             Self::JobRunning { id, kind } => format!("job {id} ({kind}) of the service is running"),
             Self::HostShutdown => "the host is shutting down".to_owned(),
             Self::HoldTooShort { hold_ms, needed_ms } => format!(
@@ -174,7 +176,9 @@ impl Obstacle {
             Self::UnitMasked { unit } => format!("systemctl unmask {unit}"),
             Self::UnitBroken { unit, .. } => format!("systemd-analyze verify {unit}"),
             Self::NoUnit => "set `unit` in the service, or use `batonctl drain`".to_owned(),
-            Self::SuccessorFails { .. } => "install a program that starts".to_owned(),
+            Self::SuccessorFails { .. } => {
+                "install a program that starts, or correct the configuration for it".to_owned()
+            }
             Self::JobRunning { .. } => {
                 "wait for it, or cancel it; `batonctl status` shows it".to_owned()
             }
