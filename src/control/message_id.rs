@@ -31,6 +31,8 @@ message_ids! {
     LISTENER_ADOPTED = "948202fed3b74b548b99dbf7c3d6b0a6";
     /// A listening socket was made by batond itself.
     LISTENER_BOUND = "4c13f5b6043f4874bcd4e7a7c4aca720";
+    /// A listening socket is not listened on any more.
+    LISTENER_CLOSED = "93f31334a70343dcbb95a747bcb3f0c9";
     /// Connections cannot be accepted for now.
     ACCEPT_FAILING = "88e9c9bc373c4736a5c98e944d77db5a";
     /// `limits.clients` is reached; newcomers get 503.
@@ -69,6 +71,8 @@ message_ids! {
     HANDOFF_SUCCEEDED = "9147a4c9dcd1400fbc342a60e8f19c51";
     /// The successor does not serve; this process goes on.
     HANDOFF_FAILED = "cb4ae5fb08394dd09c134f25b0e2312b";
+    /// The successor that served is dead; its predecessor ends with it.
+    SUCCESSOR_ENDED = "5f7ad26f66db45caaf446ebe46031e61";
     /// This process serves in the place of its predecessor.
     TOOK_OVER = "7d24115e8efd46f788f76b6aa78f2903";
     /// The daemon was asked to end.

@@ -13,9 +13,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::life::{BUS_DEADLINE, Daemon};
 use crate::control::command::{Answer, Command, Refusal, Request, UnitCommand};
 use crate::control::jobs::{JobId, JobKind, Report};
+use crate::control::message_id;
 use crate::control::problem::{self, Problem, Severity};
 use crate::control::signals::Signal;
 use crate::edge::Departure;
+use crate::event;
 use crate::restart::handoff::{Departing, HandoffError, Predecessor, Progress, Successor};
 use crate::restart::lifecycle::{Action, Event, Phase};
 
@@ -117,7 +119,12 @@ impl Daemon {
                     None
                 }
                 () = gone(&self.departing), if self.phase == Phase::HandedOver => {
-                    tracing::error!("the successor has ended: this process does, too, at once");
+                    event!(
+                        ERROR,
+                        message_id::SUCCESSOR_ENDED,
+                        baton_clients = self.edge.clients(),
+                        "the successor has ended: this process does, too, at once"
+                    );
                     Some(Event::SuccessorGone)
                 }
                 progress = next_progress(&mut predecessor) => {

@@ -138,7 +138,8 @@ impl Daemon {
         match progress {
             Some(Progress::Draining(report)) => self.predecessor_left = Some(report.remaining),
             Some(Progress::Done(report)) => {
-                tracing::info!("the predecessor has left: {report}");
+                // It has told so itself.
+                tracing::debug!("the predecessor has left: {report}");
                 self.predecessor_left = None;
             }
             None => {

@@ -186,14 +186,21 @@ impl Daemon {
 fn tell_removed(listener: &Listener) {
     let (name, address, key) = (listener.name(), listener.address(), listener.key());
     if listener.origin() == Origin::Systemd {
-        tracing::warn!(
+        event!(
+            WARN,
+            message_id::LISTENER_CLOSED,
             baton_listener = name,
             "{key}: closed, but its socket unit goes on listening on {address}: whoever \
              connects there waits until a reload takes the listener in again (or stop the socket \
              unit)"
         );
     } else {
-        tracing::info!(baton_listener = name, "{key}: closed on {address}");
+        event!(
+            INFO,
+            message_id::LISTENER_CLOSED,
+            baton_listener = name,
+            "{key}: closed on {address}"
+        );
     }
 }
 

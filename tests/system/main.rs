@@ -53,6 +53,7 @@ mod package;
 mod reload;
 mod sockets;
 mod store;
+mod story;
 mod successors;
 mod under_load;
 mod units;
