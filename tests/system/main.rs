@@ -43,6 +43,7 @@ mod turnstile;
 mod backend;
 mod boot;
 mod bus;
+mod confined;
 mod coordinator;
 mod crash;
 mod death;
