@@ -74,7 +74,7 @@ impl Failures {
         self.latest.truncate(LATEST - 1);
         self.latest.push_front(Arc::clone(&joined));
         let failure = &joined.failure;
-        if !failure.reason.is_background() && self.quota.allows(failure.reason, now) {
+        if joined.matters() && self.quota.allows(failure.reason, now) {
             tell(&joined);
         }
         if let Some(served) = failure.served.filter(|_| joined.accuses()) {

@@ -5,6 +5,8 @@
 #[path = "../control/bus.rs"]
 #[allow(dead_code)]
 mod bus;
+#[path = "../certificate/clients.rs"]
+mod clients;
 #[path = "../certificate/issue.rs"]
 #[allow(dead_code)]
 mod issue;
@@ -18,5 +20,8 @@ mod support;
 mod world;
 
 mod client;
+mod crowd;
+mod expiry;
+mod faults;
 mod reasons;
 mod scene;

@@ -57,9 +57,7 @@ impl Scene {
 
     /// What `batonctl failures` knows.
     pub(crate) fn failures(&self) -> Value {
-        let output = self.world.ctl(&["failures", "--json", "--limit", "256"]);
-        succeeded(&output);
-        serde_json::from_slice(&output.stdout).unwrap()
+        failures(&self.world)
     }
 
     /// Waits until this many have failed in all, and gives the latest one.
@@ -73,4 +71,11 @@ impl Scene {
             }
         }
     }
+}
+
+/// What `batonctl failures` knows.
+pub(crate) fn failures(world: &World) -> Value {
+    let output = world.ctl(&["failures", "--json", "--limit", "256"]);
+    succeeded(&output);
+    serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -78,6 +78,14 @@ impl Joined {
         }
     }
 
+    /// Somebody wanted to be served, and was not. Who leaves without a word and without a reason
+    /// may not have needed the connection, as it happens with browsers.
+    pub fn matters(&self) -> bool {
+        let reason = self.failure.reason;
+        let silent = reason.is_rejection() && self.failure.alert.is_none();
+        !reason.is_background() && !(silent && self.cause.is_empty())
+    }
+
     /// It counts against the certificate: the client said that it does not take it, or left
     /// without a word and has a reason. Who left without one may not have needed the connection.
     pub fn accuses(&self) -> bool {
