@@ -99,6 +99,11 @@ pub(super) async fn ask(
                 arrival.dropped(occupied).map_err(away)?;
                 continue;
             }
+            Ok(Err(failure)) if failure.error.is_user() => {
+                // Of the request nothing but its body can be wrong by now.
+                let what = "the body of the request is broken";
+                return Err(Box::new(refusal(StatusCode::BAD_REQUEST, what)));
+            }
             Ok(Err(failure)) => (
                 StatusCode::BAD_GATEWAY,
                 "the service did not answer as expected",

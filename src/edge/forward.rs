@@ -3,11 +3,12 @@
 
 use std::net::IpAddr;
 
-use hyper::Request;
 use hyper::header::{
     CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
     UPGRADE,
 };
+use hyper::http::uri::Authority;
+use hyper::{Request, Version};
 
 use crate::config::TrustedPeer;
 
@@ -65,10 +66,14 @@ pub(super) fn set_websocket_upgrade(headers: &mut HeaderMap) {
 }
 
 /// Makes Host say what the request line says, if that names a host (RFC 9112 §3.2.2), so that
-/// batond and the backend cannot be of two minds.
+/// batond and the backend cannot be of two minds. Nor may they be about what is no host (§3.2).
 pub(super) fn settle_host<B>(request: &mut Request<B>) -> Result<(), &'static str> {
-    if request.headers().get_all(HOST).iter().nth(1).is_some() {
-        return Err("more than one Host field");
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match hosts.next() {
+        None if request.version() == Version::HTTP_11 => return Err("no Host field"),
+        Some(host) if !is_host(host) => return Err("the Host field names no host"),
+        _ if hosts.next().is_some() => return Err("more than one Host field"),
+        _ => {}
     }
     if let Some(authority) = request.uri().authority() {
         let host = authority.as_str().rsplit('@').next().unwrap_or_default();
@@ -76,6 +81,15 @@ pub(super) fn settle_host<B>(request: &mut Request<B>) -> Result<(), &'static st
         request.headers_mut().insert(HOST, value);
     }
     Ok(())
+}
+
+/// A host, and a port or none.
+fn is_host(value: &HeaderValue) -> bool {
+    let host = Authority::try_from(value.as_bytes());
+    host.is_ok_and(|host| {
+        let port = host.as_str().strip_prefix(host.host());
+        port.is_some_and(|port| port.is_empty() || host.port_u16().is_some())
+    })
 }
 
 /// HTTP/1.0 knows requests without a host, HTTP/1.1, in which they go on, does not
@@ -101,7 +115,9 @@ pub(super) fn set_forwarded(
     let believed = is_trusted(peer, trusted);
     if !believed {
         let claims = |name: &HeaderName| {
-            name.as_str().starts_with("x-forwarded-") || *name == X_REAL_IP || *name == FORWARDED
+            // Where fields become variables (RFC 3875 §4.1.18) the two signs are the same.
+            let name = name.as_str().replace('_', "-");
+            name.starts_with("x-forwarded-") || X_REAL_IP == *name || FORWARDED == *name
         };
         let claimed: Vec<_> = headers
             .keys()
@@ -178,7 +194,9 @@ mod tests {
             ("x-forwarded-for", "10.9.9.9"),
             ("x-forwarded-proto", "ftp"),
             ("x-forwarded-port", "1"),
+            ("x_forwarded_for", "10.9.9.9"),
             ("x-real-ip", "10.9.9.9"),
+            ("x-real_ip", "10.9.9.9"),
             ("forwarded", "for=10.9.9.9"),
         ]);
         set_forwarded(&mut fields, Some([192, 0, 2, 7].into()), true, &[]);

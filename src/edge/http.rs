@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, UPGRADE};
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -221,6 +221,10 @@ impl Connection {
         };
         let upgrade =
             request.version() == Version::HTTP_11 && forward::asks_for_websocket(request.headers());
+        if upgrade && !request.body().is_end_stream() {
+            // Many backends take what follows the header for frames, whatever it says of a body.
+            return refusal(StatusCode::BAD_REQUEST, "an upgrade cannot have a body");
+        }
         if upgrade {
             service.tally().arrived();
         } else {

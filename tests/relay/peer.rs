@@ -178,6 +178,11 @@ impl Peer {
         }
     }
 
+    /// What has been read and not been looked at.
+    pub(crate) fn take_now(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.ahead)
+    }
+
     /// Everything up to the end, which must come in order.
     pub(crate) fn take_all(&mut self) -> Vec<u8> {
         while self.fill() {}
