@@ -217,6 +217,7 @@ impl Daemon {
                     draining = Some(self.drain(self.departure, false, Some(HURRY)));
                 }
                 Action::Exit => {
+                    self.hear_jobs_out().await;
                     self.report().await;
                     outwait = Some(Instant::now() + OUTWAIT);
                 }

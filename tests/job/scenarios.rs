@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use batond::restart::interlock::{Obstacle, Refusal};
-use batond::restart::job::{Event, Kind, Order};
+use batond::restart::job::{Action, Counts, Event, Job, Kind, Order};
 use batond::restart::report::Outcome;
 
 use crate::service::{Service, order, rolling};
@@ -45,6 +45,55 @@ fn a_restart_brings_everybody_back() {
     assert!(report.units[0].restarted_ms.is_some());
     assert!(report.returns.all_back_ms.unwrap() >= report.returns.half_back_ms.unwrap());
     println!("{report}");
+}
+
+#[test]
+fn a_connection_that_breaks_does_not_end_the_announcement() {
+    let lost = |ms| (Duration::from_millis(ms), Event::BackendLost);
+    let service = Service {
+        then: [0, 300, 2_500, 3_000].map(lost).into(),
+        ..Service::default()
+    };
+    let (report, done) = service.run(order(2_000));
+    assert_eq!(report.outcome, Outcome::Done, "{report}");
+    assert_eq!(report.drain.told, 2_000);
+    let (quiet, expected) = Service::default().run(order(2_000));
+    assert_eq!(done, expected);
+    // As much in turn as if nothing had happened.
+    assert_eq!(report.took_ms, quiet.took_ms);
+}
+
+#[test]
+fn who_joins_after_the_last_wave_is_told_too() {
+    let mut job = Job::new(order(1));
+    let tells = |actions: &[Action]| actions.iter().any(|one| matches!(one, Action::Tell { .. }));
+    job.on(Duration::ZERO, Event::Checked(Vec::new()));
+    let counts = Counts {
+        left: 1,
+        untold: 1,
+        ..Counts::default()
+    };
+    assert!(tells(
+        &job.on(Duration::from_millis(100), Event::Tick(counts))
+    ));
+    // Fewer than asked for: there are no more.
+    let told = Event::Told(0);
+    job.on(Duration::from_millis(100), told);
+    assert_eq!(job.word(), "draining");
+    // Somebody has come whose request was on its way when the hold was closed.
+    let counts = Counts {
+        left: 1,
+        ..Counts::default()
+    };
+    let mut told_at = Vec::new();
+    for ms in (200..3_000).step_by(100) {
+        let now = Duration::from_millis(ms);
+        if tells(&job.on(now, Event::Tick(counts))) {
+            told_at.push(ms);
+            job.on(now, Event::Told(1));
+        }
+    }
+    assert_eq!(told_at, [1_100, 2_100]);
 }
 
 #[test]

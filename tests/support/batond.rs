@@ -32,6 +32,7 @@ const FOREIGN: [&str; 9] = [
 /// How the daemon is to be started.
 pub(crate) struct Launch<'a> {
     config: &'a str,
+    program: &'a OsStr,
     sockets: Option<&'a Sockets>,
     variables: Vec<(OsString, OsString)>,
 }
@@ -41,9 +42,16 @@ impl<'a> Launch<'a> {
     pub(crate) fn new(config: &'a str) -> Self {
         Self {
             config,
+            program: OsStr::new(env!("CARGO_BIN_EXE_batond")),
             sockets: None,
             variables: Vec::new(),
         }
+    }
+
+    /// By this path.
+    pub(crate) fn program(mut self, program: &'a Path) -> Self {
+        self.program = program.as_os_str();
+        self
     }
 
     /// Passes listening sockets to it.
@@ -82,10 +90,9 @@ impl<'a> Launch<'a> {
         let notify = NotifySocket::bind(directory.path());
         let (output, writer) = Output::pipe();
 
-        let program = OsStr::new(env!("CARGO_BIN_EXE_batond"));
         let mut command = match self.sockets {
-            Some(sockets) => sockets.command(program),
-            None => Command::new(program),
+            Some(sockets) => sockets.command(self.program),
+            None => Command::new(self.program),
         };
         isolate(&mut command, directory.path(), self.sockets.is_some());
         command

@@ -42,7 +42,12 @@ impl Default for Known {
 type Shared = Arc<Mutex<Known>>;
 
 pub(crate) async fn serve(bus: &Bus, known: &Shared) -> Connection {
-    connection::Builder::address(bus.address.as_str())
+    serve_at(&bus.address, known).await
+}
+
+/// The same on the bus at this address.
+pub(crate) async fn serve_at(bus: &str, known: &Shared) -> Connection {
+    connection::Builder::address(bus)
         .serve_at("/org/freedesktop/systemd1", Manager(known.clone()))
         .serve_at(UNIT, Unit(known.clone()))
         .serve_at(UNIT, Service(known.clone()))
@@ -184,6 +189,11 @@ impl Service {
     #[zbus(property)]
     fn restart(&self) -> String {
         self.0.lock().unwrap().restart.to_owned()
+    }
+
+    #[zbus(property)]
+    fn control_group(&self) -> String {
+        "/system.slice/chat.service".to_owned()
     }
 
     #[zbus(property)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
 
 use super::drive::Update;
 use crate::control::command::Refusal;
@@ -14,7 +15,20 @@ use crate::daemon::life::Daemon;
 use crate::event;
 use crate::restart::report::{JobReport, Outcome};
 
+/// How long jobs may take to end that were told to, when the process ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 impl Daemon {
+    /// The process ends: what its jobs did is told all the same.
+    pub(in crate::daemon) async fn hear_jobs_out(&mut self) {
+        let deadline = Instant::now() + LAST_WORDS;
+        while self.coordinator.busy().is_some()
+            && let Ok(Some(update)) = timeout_at(deadline, self.updates.recv()).await
+        {
+            self.note(update);
+        }
+    }
+
     /// Something has become of a job.
     pub(in crate::daemon) fn note(&mut self, update: Update) {
         match update {
