@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::counters::count;
 use super::http::Connection;
 use super::listener::{BACKLOG, Cookie, ListeningSocket};
-use super::wire::Socket;
+use super::socket::Socket;
 use super::worker::Worker;
 use crate::certificate::resolver::Resolver;
 use crate::config::TrustedPeer;

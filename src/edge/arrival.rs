@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use super::ahead::Ahead;
 use super::backend::{self, Occupied};
 use super::http::Connection;
+use super::line::Line;
 use super::prober;
 use super::route::Service;
-use super::wire::Socket;
+use super::wire::Wire;
 use crate::restart::hold::{Newcomer, Refused, Turn};
 
 /// A request until a backend has answered it. When it is dropped, because the client is gone, its
@@ -30,7 +31,7 @@ pub(super) struct Arrival<'a> {
 /// A backend that takes the request.
 pub(super) struct Reached {
     pub(super) service: Arc<Service>,
-    pub(super) socket: Socket,
+    pub(super) line: Line,
     pub(super) occupied: Occupied,
     /// How long the request has been held, and what was in vain.
     pub(super) held: Duration,
@@ -88,7 +89,7 @@ impl<'a> Arrival<'a> {
                     self.newcomer.reached();
                     return Ok(Reached {
                         service: Arc::clone(&self.service),
-                        socket,
+                        line: Line::new(Wire::plain(socket)),
                         occupied,
                         held,
                     });

@@ -9,19 +9,21 @@ use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::ahead::Ahead;
 use super::arrival::{Arrival, Reached};
 use super::backend::Occupied;
+use super::begun::{Begun, Outcome, Sent};
 use super::counters::count;
 use super::forward;
 use super::http::{Body, Connection, refusal};
+use super::line::Line;
 use super::route::Service;
-use super::wire::{Socket, Wire};
+use super::wire::Wire;
 
 /// How long a backend may take from the request for a WebSocket to its answer.
-const UPGRADE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const UPGRADE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The same for other requests, whose bodies may be long in coming, and whose answers may wait
 /// for an event.
@@ -29,7 +31,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// How many backends may drop one request. It may be the request that kills them, and systemd gives
 /// up on a unit that it has to start more than five times in ten seconds (systemd.unit(5)).
-const TRIES: usize = 4;
+pub(super) const TRIES: usize = 4;
 
 /// The header of a backend's answer.
 pub(super) struct Answered {
@@ -43,7 +45,7 @@ pub(super) struct Answered {
 
 /// Sends the request to a backend and returns the header of its answer. Every request has a
 /// connection of its own: a kept one may be closed by the backend just when a request is on its
-/// way, and not every request can be sent twice.
+/// way, and not every request can be sent twice. What has begun goes on.
 ///
 /// # Errors
 /// The answer for the client.
@@ -52,6 +54,7 @@ pub(super) async fn ask(
     service: Arc<Service>,
     request: Request<Incoming>,
     upgrade: bool,
+    begun: Option<Begun<'_>>,
 ) -> Result<Answered, Box<Response<Body>>> {
     let refused = |status, what: &str| {
         count(&connection.worker.shared.counters.backend_failures);
@@ -66,20 +69,39 @@ pub(super) async fn ask(
     let tries = if may_be_repeated(&request) { TRIES } else { 1 };
     let (head, body) = request.into_parts();
     let mut body = Ahead::new(body);
-    let mut arrival = Arrival::new(connection, service);
-    let mut tried = 0;
+    let (mut arrival, mut tried, mut sent) = match begun.map(|begun| begun.outcome) {
+        None => (Arrival::new(connection, service), 0, None),
+        Some(Outcome::Refused(what)) => return Err(away(what)),
+        Some(Outcome::Sent(sent)) => {
+            let Sent {
+                arrival,
+                reached,
+                since,
+                tried,
+            } = *sent;
+            (arrival, tried - 1, Some((reached, since)))
+        }
+    };
     loop {
+        let (reached, since) = match sent.take() {
+            Some(sent) => sent,
+            None => (
+                arrival.reach(&mut body).await.map_err(away)?,
+                Instant::now(),
+            ),
+        };
         let Reached {
             service,
-            socket,
+            line,
             occupied,
             held,
-        } = arrival.reach(&mut body).await.map_err(away)?;
+        } = reached;
         // Who asks again has no body.
         let mut request = Request::from_parts(head.clone(), std::mem::take(&mut body));
         prepare(&mut request, connection, &occupied, upgrade);
         tried += 1;
-        let (status, what, log) = match timeout(patience, exchange(socket, request)).await {
+        let (status, what, log) = match timeout_at(since + patience, exchange(line, request)).await
+        {
             Ok(Ok((response, exchange))) => {
                 return Ok(Answered {
                     service,
@@ -90,12 +112,7 @@ pub(super) async fn ask(
                 });
             }
             Ok(Err(failure)) if failure.is_silent && tried < tries => {
-                tracing::debug!(
-                    baton_service = service.name,
-                    "service.{}: the backend dropped a request, which goes on: {}",
-                    service.name,
-                    failure.error
-                );
+                goes_on(&service, &failure.error);
                 arrival.dropped(occupied).map_err(away)?;
                 continue;
             }
@@ -124,6 +141,15 @@ pub(super) async fn ask(
     }
 }
 
+/// Says that a request was dropped, and that another backend is asked.
+pub(super) fn goes_on(service: &Service, why: &dyn std::fmt::Display) {
+    let name = &service.name;
+    tracing::debug!(
+        baton_service = name,
+        "service.{name}: the backend dropped a request, which goes on: {why}"
+    );
+}
+
 /// A backend that has gone away without an answer may or may not have acted on the request: these
 /// are safe all the same (RFC 9110 §9.2.2). A request for a WebSocket is among them
 /// (RFC 6455 §4.1).
@@ -141,7 +167,7 @@ fn prepare(
 ) {
     let headers = request.headers_mut();
     forward::remove_hop_by_hop(headers);
-    forward::set_host(headers, || backend.host());
+    forward::set_host(headers, backend.host());
     let door = &connection.door;
     forward::set_forwarded(headers, connection.peer, door.tls.is_some(), &door.trusted);
     if upgrade {
@@ -168,17 +194,17 @@ struct Failure {
 
 /// A connection to a backend that has begun to answer.
 pub(super) struct Exchange {
-    connection: http1::Connection<TokioIo<Wire>, Ahead>,
+    connection: http1::Connection<TokioIo<Line>, Ahead>,
     has_ended: bool,
 }
 
 async fn exchange(
-    socket: Socket,
+    line: Line,
     request: Request<Ahead>,
 ) -> Result<(Response<Incoming>, Exchange), Failure> {
     let handshake = http1::Builder::new()
         .preserve_header_case(true)
-        .handshake(TokioIo::new(Wire::plain(socket)));
+        .handshake(TokioIo::new(line));
     let (mut sender, connection) = handshake.await.map_err(|error| Failure {
         error,
         is_silent: false,
@@ -229,7 +255,7 @@ impl Exchange {
             return None;
         }
         let parts = connection.into_parts();
-        let mut wire = parts.io.into_inner();
+        let mut wire = parts.io.into_inner().into_wire();
         wire.unread(&parts.read_buf);
         Some(wire)
     }

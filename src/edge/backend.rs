@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use super::dial::dial;
 use super::loss::Question;
 use super::route::Service;
-use super::wire::Socket;
+use super::socket::Socket;
 use crate::config::{BackendAddress, BackendConfig};
 
 /// How long a backend may take to accept a connection. It is near: a host of the same network

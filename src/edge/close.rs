@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use rustls::crypto::aws_lc_rs;
 use serde::{Deserialize, Serialize};
 
 /// A close code that an endpoint may send (RFC 6455 §7.4 and the IANA registry): 1000–1003,
@@ -178,6 +179,15 @@ fn fitting(reason: &str) -> &str {
         end -= 1;
     }
     &reason[..end]
+}
+
+/// A key that cannot be guessed (RFC 6455 §10.3).
+pub(super) fn masking_key() -> [u8; 4] {
+    let mut key = [0; 4];
+    // Without randomness a key of zeros is still a legal one, and these frames carry no text
+    // from outside.
+    let _ = aws_lc_rs::default_provider().secure_random.fill(&mut key);
+    key
 }
 
 #[cfg(test)]

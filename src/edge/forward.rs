@@ -1,68 +1,65 @@
 //! What changes in a request and a response on the way: hop-by-hop fields go, forwarding fields
 //! come (RFC 9110 §7.6, and the X-Forwarded convention). Everything else stays as it is.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use hyper::header::{
-    CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
-    UPGRADE,
-};
+use hyper::header::{HOST, HeaderValue};
 use hyper::http::uri::Authority;
 use hyper::{Request, Version};
 
+use super::fields::Fields;
 use crate::config::TrustedPeer;
 
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+const FORWARDED_HOST: &str = "x-forwarded-host";
 
 /// Fields that concern one connection only. Content-Length stays: it frames the body again.
-const HOP_BY_HOP: [HeaderName; 5] = [
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
+const HOP_BY_HOP: [&str; 6] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// The request asks for a WebSocket (RFC 6455 §4.1).
-pub(super) fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    has_token(headers, &CONNECTION, "upgrade") && has_token(headers, &UPGRADE, "websocket")
+pub(super) fn asks_for_websocket(fields: &impl Fields) -> bool {
+    has_token(fields, "connection", "upgrade") && has_token(fields, "upgrade", "websocket")
 }
 
-fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|one| one.eq_ignore_ascii_case(token))
+fn has_token(fields: &impl Fields, name: &'static str, token: &str) -> bool {
+    tokens(fields, name).any(|one| one.eq_ignore_ascii_case(token))
 }
 
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
+fn tokens<'a>(fields: &'a impl Fields, name: &'static str) -> impl Iterator<Item = &'a str> {
+    let texts = fields.texts(name);
+    texts
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .filter(|token| !token.is_empty())
 }
 
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|one| one.eq_ignore_ascii_case(name))
+}
+
 /// Takes out what concerned the connection that the message came on.
-pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
-        .filter_map(|name| name.parse().ok())
+pub(super) fn remove_hop_by_hop(fields: &mut impl Fields) {
+    let named: BTreeSet<String> = tokens(fields, "connection")
+        .filter(|name| !is_one_of(&HOP_BY_HOP, name) && !name.eq_ignore_ascii_case("host"))
+        .map(str::to_ascii_lowercase)
         .collect();
-    for name in named.iter().filter(|name| **name != HOST) {
-        headers.remove(name);
-    }
-    headers.remove(CONNECTION);
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
+    let is_named = |name: &str| !named.is_empty() && named.contains(&name.to_ascii_lowercase());
+    fields.remove(|name| is_one_of(&HOP_BY_HOP, name) || is_named(name));
 }
 
 /// Says again that the connection is to become a WebSocket.
-pub(super) fn set_websocket_upgrade(headers: &mut HeaderMap) {
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+pub(super) fn set_websocket_upgrade(fields: &mut impl Fields) {
+    fields.set("Connection", "Upgrade");
+    fields.set("Upgrade", "websocket");
 }
 
 /// Makes Host say what the request line says, if that names a host (RFC 9112 §3.2.2), so that
@@ -71,7 +68,7 @@ pub(super) fn settle_host<B>(request: &mut Request<B>) -> Result<(), &'static st
     let mut hosts = request.headers().get_all(HOST).iter();
     match hosts.next() {
         None if request.version() == Version::HTTP_11 => return Err("no Host field"),
-        Some(host) if !is_host(host) => return Err("the Host field names no host"),
+        Some(host) if !is_host(host.as_bytes()) => return Err("the Host field names no host"),
         _ if hosts.next().is_some() => return Err("more than one Host field"),
         _ => {}
     }
@@ -84,8 +81,8 @@ pub(super) fn settle_host<B>(request: &mut Request<B>) -> Result<(), &'static st
 }
 
 /// A host, and a port or none.
-fn is_host(value: &HeaderValue) -> bool {
-    let host = Authority::try_from(value.as_bytes());
+pub(super) fn is_host(value: &[u8]) -> bool {
+    let host = Authority::try_from(value);
     host.is_ok_and(|host| {
         let port = host.as_str().strip_prefix(host.host());
         port.is_some_and(|port| port.is_empty() || host.port_u16().is_some())
@@ -94,60 +91,50 @@ fn is_host(value: &HeaderValue) -> bool {
 
 /// HTTP/1.0 knows requests without a host, HTTP/1.1, in which they go on, does not
 /// (RFC 9112 §3.2).
-pub(super) fn set_host<'a>(headers: &mut HeaderMap, host: impl FnOnce() -> &'a str) {
-    if !headers.contains_key(HOST)
-        && let Ok(value) = HeaderValue::from_str(host())
-    {
-        headers.insert(HOST, value);
+pub(super) fn set_host(fields: &mut impl Fields, host: &str) {
+    if !fields.has("host") {
+        fields.set("host", host.to_owned());
     }
 }
 
 /// Says where the request came from. What the peer itself says about that is believed, and
 /// extended, only when it is trusted.
 pub(super) fn set_forwarded(
-    headers: &mut HeaderMap,
+    fields: &mut impl Fields,
     peer: Option<IpAddr>,
     is_tls: bool,
     trusted: &[TrustedPeer],
 ) {
-    // The wait for 100 Continue ends here: the body is streamed on as it comes.
-    headers.remove(EXPECT);
     let believed = is_trusted(peer, trusted);
-    if !believed {
-        let claims = |name: &HeaderName| {
-            // Where fields become variables (RFC 3875 §4.1.18) the two signs are the same.
-            let name = name.as_str().replace('_', "-");
-            name.starts_with("x-forwarded-") || X_REAL_IP == *name || FORWARDED == *name
-        };
-        let claimed: Vec<_> = headers
-            .keys()
-            .filter(|name| claims(name))
-            .cloned()
-            .collect();
-        for name in claimed {
-            headers.remove(name);
-        }
-    }
+    fields.remove(|name| {
+        // The wait for 100 Continue ends here: the body is streamed on as it comes.
+        name.eq_ignore_ascii_case("expect") || (!believed && is_claim(name))
+    });
     if let Some(peer) = peer {
-        let before: Vec<&str> = tokens(headers, &X_FORWARDED_FOR).collect();
+        let before: Vec<&str> = tokens(fields, FORWARDED_FOR).collect();
         let mut chain = before.join(", ");
         if !chain.is_empty() {
             chain.push_str(", ");
         }
         chain.push_str(&peer.to_canonical().to_string());
-        if let Ok(value) = HeaderValue::try_from(chain) {
-            headers.insert(X_FORWARDED_FOR, value);
-        }
+        fields.set(FORWARDED_FOR, chain);
     }
-    if !headers.contains_key(X_FORWARDED_PROTO) {
-        let proto = if is_tls { "https" } else { "http" };
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
+    if !fields.has(FORWARDED_PROTO) {
+        fields.set(FORWARDED_PROTO, if is_tls { "https" } else { "http" });
     }
-    if !headers.contains_key(X_FORWARDED_HOST)
-        && let Some(host) = headers.get(HOST).cloned()
-    {
-        headers.insert(X_FORWARDED_HOST, host);
+    if !fields.has(FORWARDED_HOST) {
+        fields.copy("host", FORWARDED_HOST);
     }
+}
+
+/// Says where a request came from.
+fn is_claim(name: &str) -> bool {
+    if !matches!(name.as_bytes(), [b'f' | b'F' | b'x' | b'X', ..]) {
+        return false;
+    }
+    // Where fields become variables (RFC 3875 §4.1.18) the two signs are the same.
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    name.starts_with("x-forwarded-") || ["x-real-ip", "forwarded"].contains(&&*name)
 }
 
 fn is_trusted(peer: Option<IpAddr>, trusted: &[TrustedPeer]) -> bool {
@@ -160,6 +147,8 @@ fn is_trusted(peer: Option<IpAddr>, trusted: &[TrustedPeer]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use hyper::HeaderMap;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -10,9 +10,10 @@ use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use super::counters::count;
 use super::http::Connection;
+use super::socket::Socket;
 use super::tls::{Broken, Session};
 use super::upgrade;
-use super::wire::{Socket, Wire};
+use super::wire::Wire;
 use crate::certificate::ledger::family::Family;
 use crate::certificate::ledger::hello::Hello;
 use crate::certificate::ledger::network::Network;

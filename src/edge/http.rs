@@ -17,17 +17,20 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::acceptor::Door;
 use super::ask::{Answered, ask};
+use super::begun::Begun;
 use super::counters::count;
 use super::forward;
 use super::greet::greet;
 use super::listener::Cookie;
+use super::opening::{First, Opened};
 use super::route::Service;
+use super::socket::Socket;
 use super::upgrade;
-use super::wire::Socket;
+use super::wire::Wire;
 use super::worker::{Presence, Slot, Worker};
 
 /// How long a drain lets a connection that has been answered wait for a request that may be on
@@ -53,14 +56,14 @@ pub(super) struct Connection {
     pub(super) slot: RefCell<Option<Slot>>,
     pub(super) presence: RefCell<Option<Presence>>,
     /// When it was accepted, until its first request is here.
-    accepted: Cell<Option<Instant>>,
-    admitted: bool,
+    pub(super) accepted: Cell<Option<Instant>>,
+    pub(super) admitted: bool,
     /// Counts it among the handshakes until its first request is here.
     permit: RefCell<Option<OwnedSemaphorePermit>>,
     /// A request has come.
     asked: Cell<bool>,
-    /// One is waiting for its answer.
-    asking: Cell<bool>,
+    /// One is waiting for its answer, or the first is on its way.
+    pub(super) asking: Cell<bool>,
     answered: Notify,
 }
 
@@ -90,13 +93,45 @@ impl Connection {
         })
     }
 
-    /// Serves the connection until it ends or becomes a WebSocket.
+    /// Serves the connection until it ends.
     pub(super) async fn serve(self: Rc<Self>, socket: Socket) {
         let limits = self.worker.shared.limits.load_full();
         let deadline = Instant::now() + limits.handshake_timeout;
-        let Some(wire) = greet(&self, socket, deadline).await else {
+        let Some(mut wire) = greet(&self, socket, deadline).await else {
             return;
         };
+        let first = tokio::select! {
+            biased;
+            first = timeout_at(deadline, self.first(&mut wire)) => first,
+            () = self.dismissed() => return upgrade::linger(wire).await,
+        };
+        let Ok(first) = first else {
+            count(&self.worker.shared.counters.handshake_timeouts);
+            return;
+        };
+        let mut begun = None;
+        if let First::WebSocket(asked) = first {
+            self.asked.set(true);
+            self.permit.take();
+            match self.open(wire, asked).await {
+                Opened::WebSocket(joined) => {
+                    drop(self);
+                    return joined.relay().await;
+                }
+                Opened::Gone(wire) => return upgrade::linger(wire).await,
+                Opened::Http(client, so_far) => {
+                    wire = client;
+                    begun = Some(so_far);
+                }
+            }
+        }
+        // Boxed, since a relay is to hold no room for it.
+        Box::pin(self.http(wire, begun, deadline)).await;
+    }
+
+    /// Serves HTTP until the connection ends or becomes a WebSocket after all.
+    async fn http(self: &Rc<Self>, wire: Wire, begun: Option<Begun<'_>>, deadline: Instant) {
+        let limits = self.worker.shared.limits.load_full();
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -106,9 +141,11 @@ impl Connection {
             .preserve_header_case(true)
             .auto_date_header(false)
             .half_close(false);
+        // It is about the first request.
+        let begun = RefCell::new(begun);
         let service = service_fn(|request| {
-            let connection = Rc::clone(&self);
-            async move { Ok::<_, Infallible>(connection.answer(request).await) }
+            let begun = begun.take();
+            async { Ok::<_, Infallible>(self.answer(request, begun).await) }
         });
         let mut http = builder
             .serve_connection(TokioIo::new(wire), service)
@@ -173,14 +210,18 @@ impl Connection {
         }
     }
 
-    async fn answer(self: Rc<Self>, mut request: Request<Incoming>) -> Response<Body> {
+    async fn answer(
+        self: &Rc<Self>,
+        mut request: Request<Incoming>,
+        begun: Option<Begun<'_>>,
+    ) -> Response<Body> {
         self.asked.set(true);
         self.asking.set(true);
         self.permit.take();
         let asks = request.headers().contains_key(UPGRADE);
         let mut client = asks.then(|| hyper::upgrade::on(&mut request));
         let mut response = if self.admitted {
-            self.forward(request, &mut client).await
+            self.forward(request, &mut client, begun).await
         } else {
             count(&self.worker.shared.counters.refused);
             let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "too many clients");
@@ -197,7 +238,7 @@ impl Connection {
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(refused) = client {
-            tokio::task::spawn_local(upgrade::end(Rc::clone(&self), refused));
+            tokio::task::spawn_local(upgrade::end(Rc::clone(self), refused));
         }
         self.asking.set(false);
         self.answered.notify_waiters();
@@ -209,11 +250,14 @@ impl Connection {
         self: &Rc<Self>,
         mut request: Request<Incoming>,
         client: &mut Option<OnUpgrade>,
+        begun: Option<Begun<'_>>,
     ) -> Response<Body> {
         if let Err(what) = forward::settle_host(&mut request) {
             return refusal(StatusCode::BAD_REQUEST, what);
         }
-        let Some(service) = self.route(&request) else {
+        let host = request.headers().get(HOST);
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
+        let Some(service) = self.route(host, request.uri().path()) else {
             return refusal(
                 StatusCode::NOT_FOUND,
                 "no service answers to this host and path",
@@ -225,14 +269,17 @@ impl Connection {
             // Many backends take what follows the header for frames, whatever it says of a body.
             return refusal(StatusCode::BAD_REQUEST, "an upgrade cannot have a body");
         }
-        if upgrade {
-            service.tally().arrived();
-        } else {
-            count(&self.worker.shared.counters.requests);
-        }
         // A host that is full shows first in what clients wait for their handshake.
-        let since = self.accepted.take().unwrap_or_else(Instant::now);
-        let answered = ask(self, service, request, upgrade).await;
+        let came = match &begun {
+            Some(begun) => begun.came,
+            None => self.accepted.take().unwrap_or_else(Instant::now),
+        };
+        if !upgrade {
+            count(&self.worker.shared.counters.requests);
+        } else if begun.is_none() {
+            service.tally().arrived();
+        }
+        let answered = ask(self, service, request, upgrade, begun).await;
         let Answered {
             service,
             mut response,
@@ -251,7 +298,7 @@ impl Connection {
                     "the backend switched to a protocol that was not asked for",
                 );
             };
-            let took = since.elapsed().saturating_sub(held);
+            let took = came.elapsed().saturating_sub(held);
             service.tally().upgraded(took);
             return upgrade::switch(self, service, occupied, client, exchange, response);
         }
@@ -260,13 +307,9 @@ impl Connection {
         response.map(Either::Left)
     }
 
-    fn route(&self, request: &Request<Incoming>) -> Option<Arc<Service>> {
-        let host = request.headers().get(HOST);
-        let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
+    pub(super) fn route(&self, host: &str, path: &str) -> Option<Arc<Service>> {
         let routes = self.worker.routes(self.socket);
-        routes
-            .find(&self.door.name, host, request.uri().path())
-            .cloned()
+        routes.find(&self.door.name, host, path).cloned()
     }
 }
 

@@ -1,5 +1,5 @@
-//! The moment at which a connection stops being HTTP: both sockets are taken out of hyper, with
-//! what it has read beyond the header, and given to a relay.
+//! The moment at which a connection stops being HTTP, and a relay gets both sockets. Where hyper has
+//! them they are taken out of it, with what it has read beyond the header.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use super::http::{Body, Connection};
 use super::relay::Relay;
 use super::route::Service;
 use super::wire::Wire;
+use super::worker::{Presence, Slot, Worker};
 
 /// How long a client may take to end its side of a connection whose last word was ours.
 const LINGER: Duration = Duration::from_secs(2);
@@ -40,25 +41,11 @@ pub(super) fn switch(
     forward::remove_hop_by_hop(response.headers_mut());
     forward::set_websocket_upgrade(response.headers_mut());
 
-    let worker = Rc::clone(&connection.worker);
-    let entry = Rc::new(Client::new(
-        connection.peer,
-        connection.socket,
-        service,
-        Arc::clone(occupied.backend()),
-        &worker,
-    ));
-    let slot = connection.slot.take();
-    let presence = connection.presence.take();
+    let member = Member::new(connection, service, occupied);
     tokio::task::spawn_local(async move {
-        let _counted = (slot, presence, occupied);
-        let Some((client, backend)) = take_out(client, backend).await else {
-            return;
-        };
-        count(&worker.shared.counters.upgraded);
-        let key = worker.joined(&entry);
-        let ending = Relay::new(client, backend, extensions, Rc::clone(&entry)).await;
-        worker.left(key, &entry, &ending);
+        if let Some((client, backend)) = take_out(client, backend).await {
+            member.relay(client, backend, extensions).await;
+        }
     });
 
     let mut answer = Response::new(Either::Right(Full::default()));
@@ -67,6 +54,41 @@ pub(super) fn switch(
     std::mem::swap(answer.extensions_mut(), response.extensions_mut());
     std::mem::swap(answer.headers_mut(), response.headers_mut());
     answer
+}
+
+/// A client that becomes a WebSocket, counted until it is dropped.
+pub(super) struct Member {
+    worker: Rc<Worker>,
+    entry: Rc<Client>,
+    _counted: (Option<Slot>, Option<Presence>, Occupied),
+}
+
+impl Member {
+    pub(super) fn new(connection: &Connection, service: Arc<Service>, occupied: Occupied) -> Self {
+        let worker = Rc::clone(&connection.worker);
+        let entry = Rc::new(Client::new(
+            connection.peer,
+            connection.socket,
+            service,
+            Arc::clone(occupied.backend()),
+            &worker,
+        ));
+        let (slot, presence) = (connection.slot.take(), connection.presence.take());
+        Self {
+            worker,
+            entry,
+            _counted: (slot, presence, occupied),
+        }
+    }
+
+    /// Passes bytes until both connections have ended. `extensions`: the 101 carried
+    /// Sec-WebSocket-Extensions.
+    pub(super) async fn relay(self, client: Wire, backend: Wire, extensions: bool) {
+        count(&self.worker.shared.counters.upgraded);
+        let key = self.worker.joined(&self.entry);
+        let ending = Relay::new(client, backend, extensions, Rc::clone(&self.entry)).await;
+        self.worker.left(key, &self.entry, &ending);
+    }
 }
 
 /// Ends a connection in order that asked for an upgrade and got none: hyper just lets go of it,

@@ -1,100 +1,19 @@
-//! One end of a relayed connection: a TCP or Unix socket, with TLS on it or without, and what
-//! could not be written yet.
+//! One end of a relayed connection: a socket, with TLS on it or without, and what could not be
+//! written yet.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustix::io::{Errno, ioctl_fionread};
-use rustix::net::{SendFlags, send};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::backlog::Backlog;
 use super::chunk::{READ_SIZE, Scratch, with_scratch};
+use super::socket::Socket;
 use super::tls::{Records, Session};
 use crate::certificate::ledger::Ledger;
-
-/// A connected stream socket.
-#[derive(Debug)]
-pub(super) enum Socket {
-    /// Over IPv4 or IPv6.
-    Tcp(TcpStream),
-    /// On this host.
-    Unix(UnixStream),
-}
-
-impl Socket {
-    /// Resolves when the peer ends the connection before it has sent anything.
-    pub(super) async fn ended(&mut self) {
-        let mut byte = [0];
-        match std::future::poll_fn(|cx| self.poll_read(cx, &mut byte)).await {
-            Ok(0) | Err(_) => {}
-            Ok(_) => std::future::pending().await,
-        }
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(into);
-        ready!(match self {
-            Self::Tcp(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
-            Self::Unix(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
-        })?;
-        Poll::Ready(Ok(buffer.filled().len()))
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(socket) => Pin::new(socket).poll_write(cx, bytes),
-            Self::Unix(socket) => Pin::new(socket).poll_write(cx, bytes),
-        }
-    }
-
-    /// Writes what the socket takes now, without asking the event loop.
-    fn try_write_unasked(&self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = match self {
-            Self::Tcp(socket) => send(socket, bytes, SendFlags::NOSIGNAL),
-            Self::Unix(socket) => send(socket, bytes, SendFlags::NOSIGNAL),
-        };
-        match sent {
-            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
-            sent => Ok(sent?),
-        }
-    }
-
-    /// As [`Self::poll_write`], for what the end of the direction follows at once: the kernel
-    /// keeps it and sends both in one segment (`MSG_MORE`, send(2)).
-    fn poll_write_last(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Self::Tcp(socket) = self else {
-            return self.poll_write(cx, bytes);
-        };
-        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-        loop {
-            ready!(socket.poll_write_ready(cx))?;
-            let sent = socket.try_io(Interest::WRITABLE, || Ok(send(&*socket, bytes, flags)?));
-            if !matches!(&sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-                return Poll::Ready(sent);
-            }
-        }
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
-            Self::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
-        }
-    }
-}
-
-/// What the socket has not taken yet. Not allocated when empty.
-#[derive(Default)]
-struct Backlog {
-    bytes: Vec<u8>,
-    sent: usize,
-    /// None of it has been offered to the socket: it goes out with what comes next.
-    kept: bool,
-}
 
 /// One end of a connection.
 pub(super) struct Wire {
@@ -146,7 +65,7 @@ impl Wire {
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_flush_backlog(cx))?;
-            if self.tls.as_ref().is_none_or(|tls| tls.is_established()) {
+            if self.is_established() {
                 return Poll::Ready(Ok(()));
             }
             let n = ready!(with_scratch(|scratch| {
@@ -166,14 +85,7 @@ impl Wire {
     /// # Errors
     /// As for [`Self::poll_handshake`].
     pub(super) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if self.leftover.is_empty() {
-            ready!(with_scratch(|scratch| {
-                scratch.plaintext.clear();
-                let received = self.poll_receive(cx, scratch);
-                self.leftover.extend_from_slice(scratch.plaintext.filled());
-                received
-            }))?;
-        }
+        ready!(self.poll_fill(cx))?;
         Poll::Ready(Ok(!self.leftover.is_empty()))
     }
 
@@ -213,6 +125,49 @@ impl Wire {
                 return Poll::Ready(Ok(new));
             }
         }
+    }
+
+    /// Appends what has arrived to `bytes`. Ready(0): nothing more will come.
+    pub(super) fn poll_receive_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        if self.backlog_len() > READ_SIZE {
+            // Who makes TLS answer it and takes no answer is not heard further.
+            ready!(self.poll_flush_backlog(cx))?;
+        }
+        with_scratch(|scratch| {
+            scratch.plaintext.clear();
+            let received = self.poll_receive(cx, scratch);
+            bytes.extend_from_slice(scratch.plaintext.filled());
+            received
+        })
+    }
+
+    /// Sees to it that there is something to read before the socket. Ready(0): there will not be.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.leftover.is_empty() {
+            let mut bytes = Vec::new();
+            let received = self.poll_receive_into(cx, &mut bytes);
+            self.leftover = bytes;
+            ready!(received)?;
+        }
+        Poll::Ready(Ok(self.leftover.len()))
+    }
+
+    /// Resolves when nothing more will come, if nothing has come before. One read of what comes is
+    /// kept.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match ready!(self.poll_fill(cx)) {
+            Ok(n) if n > 0 => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// The TLS handshake is done, or there is none.
+    pub(super) fn is_established(&self) -> bool {
+        self.tls.as_ref().is_none_or(|tls| tls.is_established())
     }
 
     /// One read of ciphertext, decrypted to the end of `scratch.plaintext`. Ready(0): the socket
@@ -280,6 +235,11 @@ impl Wire {
         }
     }
 
+    /// As [`Self::send`], for who has no buffers of the thread at hand.
+    pub(super) fn send_alone(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
+        with_scratch(|scratch| self.send(cx, bytes, &mut scratch.records))
+    }
+
     /// As [`Self::send`], for the last bytes before [`Self::poll_end`], which writes them.
     pub(super) fn send_last(&mut self, bytes: &[u8], records: &mut Records) -> io::Result<()> {
         match &mut self.tls {
@@ -295,21 +255,16 @@ impl Wire {
 
     /// How many bytes have come and have not been read: ciphertext, where there is TLS.
     pub(super) fn unread_bytes(&self) -> u64 {
-        let waiting = match &self.socket {
-            Socket::Tcp(socket) => ioctl_fionread(socket),
-            Socket::Unix(socket) => ioctl_fionread(socket),
-        };
-        // On a stream socket it does not fail.
-        self.leftover.len() as u64 + waiting.unwrap_or(0)
+        self.leftover.len() as u64 + self.socket.unread_bytes()
     }
 
     pub(super) fn has_backlog(&self) -> bool {
-        !self.backlog.bytes.is_empty() && !self.backlog.kept
+        self.backlog.is_due()
     }
 
     /// Bytes that wait until the socket takes them.
     pub(super) fn backlog_len(&self) -> usize {
-        self.backlog.bytes.len() - self.backlog.sent
+        self.backlog.len()
     }
 
     pub(super) fn poll_flush_backlog(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -327,12 +282,7 @@ impl Wire {
             tls.close(records)?;
             self.backlog.keep(records.filled());
         }
-        self.backlog.kept = false;
-        let socket = &mut self.socket;
-        ready!(
-            self.backlog
-                .poll_drain(|bytes| socket.poll_write_last(cx, bytes))
-        )?;
+        ready!(self.backlog.poll_flush_last(&mut self.socket, cx))?;
         self.socket.poll_shutdown(cx)
     }
 
@@ -351,63 +301,6 @@ impl Wire {
     }
 }
 
-impl Backlog {
-    fn write(
-        &mut self,
-        socket: &mut Socket,
-        cx: &mut Context<'_>,
-        mut bytes: &[u8],
-    ) -> io::Result<()> {
-        if self.kept {
-            self.bytes.extend_from_slice(bytes);
-            self.kept = false;
-            return match self.poll_flush(socket, cx) {
-                Poll::Ready(result) => result,
-                Poll::Pending => Ok(()),
-            };
-        }
-        while self.bytes.is_empty() && !bytes.is_empty() {
-            match socket.poll_write(cx, bytes) {
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(n)) => bytes = &bytes[n..],
-                Poll::Ready(Err(error)) => return Err(error),
-                Poll::Pending => break,
-            }
-        }
-        if !bytes.is_empty() {
-            self.bytes.extend_from_slice(bytes);
-        }
-        Ok(())
-    }
-
-    /// Adds `bytes` without writing them: they go out with what comes next.
-    fn keep(&mut self, bytes: &[u8]) {
-        self.kept |= self.bytes.is_empty() && !bytes.is_empty();
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    fn poll_flush(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.kept {
-            return Poll::Ready(Ok(()));
-        }
-        self.poll_drain(|bytes| socket.poll_write(cx, bytes))
-    }
-
-    fn poll_drain(
-        &mut self,
-        mut poll_write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<()>> {
-        while self.sent < self.bytes.len() {
-            match ready!(poll_write(&self.bytes[self.sent..]))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                n => self.sent += n,
-            }
-        }
-        *self = Self::default();
-        Poll::Ready(Ok(()))
-    }
-}
-
 /// For the HTTP part of a connection.
 impl AsyncRead for Wire {
     fn poll_read(
@@ -416,24 +309,10 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
-        if wire.backlog_len() > READ_SIZE {
-            // Who makes TLS answer it and takes no answer is not heard further.
-            ready!(wire.poll_flush_backlog(cx))?;
-        }
         if wire.tls.is_none() && wire.leftover.is_empty() {
-            return match &mut wire.socket {
-                Socket::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
-                Socket::Unix(socket) => Pin::new(socket).poll_read(cx, buffer),
-            };
+            return wire.socket.poll_read_buf(cx, buffer);
         }
-        if wire.leftover.is_empty() {
-            ready!(with_scratch(|scratch| {
-                scratch.plaintext.clear();
-                let received = wire.poll_receive(cx, scratch);
-                wire.leftover.extend_from_slice(scratch.plaintext.filled());
-                received
-            }))?;
-        }
+        ready!(wire.poll_fill(cx))?;
         let n = wire.leftover.len().min(buffer.remaining());
         buffer.put_slice(&wire.leftover[..n]);
         wire.use_leftover(n);

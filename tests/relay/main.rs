@@ -15,6 +15,7 @@ mod http;
 mod legal;
 mod life;
 mod limits;
+mod opening;
 mod peer;
 mod requests;
 mod routing;

@@ -12,12 +12,11 @@
 use std::task::Context;
 use std::time::Duration;
 
-use rustls::crypto::aws_lc_rs;
 use tokio::time::Instant;
 
 use super::super::chunk::Scratch;
 use super::super::clients::Order;
-use super::super::close::{CloseCode, CloseFrame};
+use super::super::close::{CloseCode, CloseFrame, masking_key};
 use super::super::frame::{Sender, Violation};
 use super::super::tls::Records;
 use super::outcome::Outcome;
@@ -367,13 +366,4 @@ impl Relay {
             Settled::Waiting
         }
     }
-}
-
-/// A key that cannot be guessed (RFC 6455 §10.3).
-fn masking_key() -> [u8; 4] {
-    let mut key = [0; 4];
-    // Without randomness a key of zeros is still a legal one, and these frames carry no text
-    // from outside.
-    let _ = aws_lc_rs::default_provider().secure_random.fill(&mut key);
-    key
 }
