@@ -59,8 +59,11 @@ pub(super) enum Command {
     /// List the certificates that are in use
     #[command(
         after_help = "JSON: [{name, names: [host or address], not_before, not_after, \
-                            fingerprint (SHA-256 of the leaf, hexadecimal), chain: path, \
-                            listeners: [name]}]; with --forecast: [{certificate, at, severity \
+                            chain_not_after (of all up to a root), fingerprint (SHA-256 of the \
+                            leaf, hexadecimal), chain: path, listeners: [name], severity (\"\": \
+                            nothing is wrong), breaks_clients, findings: [{name, severity, breaks, \
+                            what, remedy}], swapped (null: served since the start), refused (why \
+                            what is on disk is not served; \"\": it is)}]; with --forecast: [{certificate, at, severity \
                             (info, warning or critical), finding (its name), what}]"
     )]
     Certificates {

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::certificates::Certificate;
 use super::daemon::Daemon;
 use super::failure::Failure;
-use super::listing::{self, Certificate, Row};
+use super::listing::{self, Row};
 use super::none;
 use super::properties::{serialize_time, time};
 use super::table::{Cell, Style, span};

@@ -10,9 +10,6 @@ use super::failure::Failure;
 use super::properties::{Properties, serialize_time, time};
 use super::table::{self, Cell, Page, Style, span};
 
-/// A certificate with less time left is shown as one to look at.
-const SOON: i64 = 14 * 24 * 60 * 60;
-
 /// Something of which there are several.
 pub(super) trait Row: Serialize + Sized {
     /// What stands over the columns.
@@ -140,71 +137,6 @@ impl Named for Service {
             hosts: properties.take("Hosts")?,
             paths: properties.take("Paths")?,
             backends: backends.into_iter().map(backend).collect(),
-        })
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Certificate {
-    name: String,
-    names: Vec<String>,
-    #[serde(serialize_with = "serialize_time")]
-    not_before: Timestamp,
-    #[serde(serialize_with = "serialize_time")]
-    not_after: Timestamp,
-    fingerprint: String,
-    chain: String,
-    listeners: Vec<String>,
-}
-
-impl Row for Certificate {
-    const HEAD: &'static [&'static str] = &[
-        "CERTIFICATE",
-        "ENDS",
-        "NAMES",
-        "LISTENERS",
-        "SHA-256",
-        "CHAIN",
-    ];
-    const NONE: &'static str = "no certificates";
-
-    fn cells(&self) -> Vec<Cell> {
-        let now = Timestamp::now();
-        let left = self.not_after.as_second() - now.as_second();
-        let (ends, style) = match left {
-            ..0 => (format!("{} ago", span(self.not_after, now)), Style::Bad),
-            0..SOON => (format!("in {}", span(now, self.not_after)), Style::Warning),
-            _ => (format!("in {}", span(now, self.not_after)), Style::Good),
-        };
-        let short: String = self.fingerprint.chars().take(16).collect();
-        vec![
-            Cell::text(&self.name),
-            Cell::text(ends).styled(style),
-            Cell::list(&self.names, "none"),
-            Cell::list(&self.listeners, ""),
-            Cell::text(short),
-            Cell::text(&self.chain),
-        ]
-    }
-}
-
-impl Named for Certificate {
-    const INTERFACE: &'static str = "Certificate";
-    const WHAT: &'static str = "certificate in use";
-
-    fn read(mut properties: Properties) -> Result<Self, Failure> {
-        Ok(Self {
-            name: properties.take("Name")?,
-            names: properties.take("Names")?,
-            not_before: time(properties.take("NotBefore")?),
-            not_after: time(properties.take("NotAfter")?),
-            fingerprint: properties.take("Fingerprint")?,
-            chain: properties.take("Chain")?,
-            listeners: properties.take("Listeners")?,
         })
     }
 

@@ -6,6 +6,7 @@
 
 pub mod args;
 mod attach;
+mod certificates;
 mod daemon;
 mod failure;
 mod failures;
@@ -28,12 +29,13 @@ use clap::Parser;
 use zbus::{DynamicType, OwnedObjectPath, Variant};
 
 use self::args::{Args, Command};
+use self::certificates::Certificate;
 use self::daemon::Daemon;
 use self::failure::Failure;
 use self::failures::Failures;
 use self::forecast::Change;
 use self::job::Job;
-use self::listing::{Certificate, Clients, Problem, Service};
+use self::listing::{Clients, Problem, Service};
 use self::progress::Progress;
 use self::status::Status;
 use self::table::{Page, Style};

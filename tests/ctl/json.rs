@@ -81,6 +81,16 @@ fn every_listing_has_the_promised_fields() {
     assert_eq!(certificate["listeners"], json!(["wss"]));
     is_time(&certificate["not_before"]);
     is_time(&certificate["not_after"]);
+    // Nobody has heard of who issued it, which is all that is known of its end.
+    assert_eq!(certificate["chain_not_after"], certificate["not_after"]);
+    assert_eq!(certificate["severity"], "critical");
+    assert_eq!(certificate["breaks_clients"], true);
+    let finding = &certificate["findings"][0];
+    let expected = ["breaks", "name", "remedy", "severity", "what"];
+    assert_eq!(fields(finding), expected);
+    assert_eq!(finding["breaks"], "every client");
+    assert_eq!(certificate["swapped"], Value::Null);
+    assert_eq!(certificate["refused"], "");
 
     let forecast = json(&world, &["certificates", "--forecast"]);
     let changes = forecast.as_array().unwrap();

@@ -9,6 +9,7 @@ use zbus::{DBusError, ObjectPath, OwnedVariant, Variant, interface};
 
 use super::object::{Exhibit, Held};
 use super::{Error, path};
+use crate::certificate::finding::Finding;
 use crate::control::jobs::{JobResult, JobView};
 use crate::control::view::{CertificateView, ListenerView, ServiceView};
 use crate::edge::listener::Origin;
@@ -169,6 +170,12 @@ impl Certificate {
         microseconds(self.0.load().not_after)
     }
 
+    /// Until when everything from the leaf up to a root is valid, in microseconds since 1970.
+    #[zbus(property)]
+    fn chain_not_after(&self) -> u64 {
+        microseconds(self.0.load().chain_not_after)
+    }
+
     /// SHA-256 of the leaf, in hexadecimal digits.
     #[zbus(property)]
     fn fingerprint(&self) -> String {
@@ -179,6 +186,49 @@ impl Certificate {
     #[zbus(property)]
     fn listeners(&self) -> Vec<String> {
         self.0.load().listeners.clone()
+    }
+
+    /// The highest severity of the findings: info, warning or critical; empty: there are none.
+    #[zbus(property)]
+    fn severity(&self) -> String {
+        let part = self.0.load();
+        part.severity.map(|one| one.to_string()).unwrap_or_default()
+    }
+
+    /// Some clients fail with it now.
+    #[zbus(property)]
+    fn breaks_clients(&self) -> bool {
+        self.0.load().breaks_clients
+    }
+
+    /// What is wrong with it, the worst first: name, severity, who fails, what is wrong, what to
+    /// do about it.
+    #[zbus(property)]
+    fn findings(&self) -> Vec<(String, String, String, String, String)> {
+        let part = self.0.load();
+        let row = |one: &Finding| {
+            (
+                one.fault.to_string(),
+                one.severity.to_string(),
+                one.breaks.to_string(),
+                one.what.clone(),
+                one.remedy.clone(),
+            )
+        };
+        part.findings.iter().map(row).collect()
+    }
+
+    /// When it took the place of another one, in microseconds since 1970; 0: it is served since the
+    /// start of the process.
+    #[zbus(property)]
+    fn swapped(&self) -> u64 {
+        self.0.load().swapped.map_or(0, microseconds)
+    }
+
+    /// Why what is on disk is not served instead; empty: it is what is served.
+    #[zbus(property)]
+    fn refused(&self) -> String {
+        self.0.load().refused.clone().unwrap_or_default()
     }
 }
 
