@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::check::Examination;
 use super::finding::Finding;
 use super::verdict::Verdict;
+use crate::config::CertificateConfig;
 
 /// A certificate that listeners serve.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct InUse {
     pub name: String,
     /// Names of the listeners that serve it.
     pub listeners: Vec<String>,
+    /// The unit that renews it.
+    pub renew_unit: Option<String>,
     /// What is served, before the audience of the configuration in use.
     pub examination: Arc<Examination>,
     /// What is said of it now.
@@ -35,16 +38,17 @@ pub struct Refused {
 }
 
 impl InUse {
-    /// As it is read: of a certificate that has just been put into use.
+    /// A certificate that has just been read and is about to be served.
     pub fn new(
-        name: String,
+        config: &CertificateConfig,
         listeners: Vec<String>,
         examination: Arc<Examination>,
         now: Timestamp,
     ) -> Self {
         Self {
-            name,
+            name: config.name.clone(),
             listeners,
+            renew_unit: config.renew_unit.clone(),
             verdict: Arc::new(examination.verdict(now)),
             examination,
             swapped: None,

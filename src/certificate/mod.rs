@@ -13,7 +13,7 @@
 //!
 //! What changes it: [`keeper`] has a thread of its own, [`watch`]es the files, asks [`admission`]
 //! whether a new pair may take the place of the one [`in_use`], gives it to the resolver, and says
-//! anew what is wrong whenever time changes that. Everything else is pure, except for reading files.
+//! anew what is wrong whenever time changes that. [`renewal`] says when to have one renewed. Everything else is pure, except for reading files.
 //!
 //! The interlock of a restart asks [`verdict::Verdict::fails_reconnects`]; what clients really hit
 //! is held against [`verdict::Verdict::findings`].
@@ -34,6 +34,7 @@ pub mod ledger;
 pub mod load;
 mod path;
 pub mod pem;
+pub mod renewal;
 pub mod resolver;
 pub mod roots;
 pub mod ticket;

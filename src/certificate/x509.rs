@@ -165,9 +165,11 @@ impl Certificate {
         Some(verified)
     }
 
-    /// Whether its time has begun and is not over.
+    /// Whether its time has begun and is not over: the last second belongs to it (RFC 5280
+    /// §4.1.2.5).
     pub fn is_valid_at(&self, time: Timestamp) -> bool {
-        (self.not_before..=self.not_after).contains(&time)
+        let seconds = self.not_before.as_second()..=self.not_after.as_second();
+        seconds.contains(&time.as_second())
     }
 }
 

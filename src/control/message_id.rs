@@ -85,6 +85,10 @@ message_ids! {
     CERTIFICATE_SWAPPED = "b72307f483be469f9152fbb9ea7e0e59";
     /// A certificate on disk is not served, since it is worse than the one in service.
     CERTIFICATE_REFUSED = "73485c6984d940159ffb722968ac3389";
+    /// A unit that renews certificates is started.
+    RENEWAL_STARTED = "af8287ac60d24a7cad916667a4e64ce0";
+    /// It could not be started, or failed.
+    RENEWAL_FAILED = "560f1da70f24457db6d63efaaf39db8b";
     /// Something is wrong until somebody does something about it.
     PROBLEM_RAISED = "ee691f906ada442e905cad4d62e19a0f";
     /// It is wrong no longer.

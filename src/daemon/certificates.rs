@@ -6,19 +6,32 @@ use std::io;
 use jiff::Timestamp;
 
 use super::life::Daemon;
+use super::renew::{Attempt, Renewals};
 use crate::certificate::finding::{self, Fault, Finding};
 use crate::certificate::in_use::InUse;
 use crate::certificate::keeper::{Charge, Keeper, News, Update};
 use crate::certificate::leaf::Leaf;
+use crate::certificate::renewal::is_overdue;
 use crate::control::command::{Answer, Refusal};
 use crate::control::message_id;
 use crate::control::problem::{self, Problem, Severity};
 use crate::event;
 
+/// What becomes of certificates.
+pub(super) enum Happened {
+    /// The keeper has found something.
+    Found(Update),
+    /// Nobody looks after them any more.
+    Died,
+    /// An attempt to have one renewed is over.
+    Renewed(Attempt),
+}
+
 /// What looks after the certificates, and what was raised because of it.
 pub(super) struct Certificates {
-    /// None: the thread has died.
+    /// None: the thread has died, or is not needed any more.
     keeper: Option<Keeper>,
+    pub(super) renewals: Renewals,
     /// Names of problems and what has them.
     raised: Vec<(&'static str, String)>,
 }
@@ -27,20 +40,28 @@ impl Certificates {
     pub(super) fn keep(charge: Charge) -> io::Result<Self> {
         Ok(Self {
             keeper: Some(Keeper::start(charge)?),
+            renewals: Renewals::default(),
             raised: Vec::new(),
         })
     }
 
-    /// The next that there is to tell. None, once: nobody looks after them any more.
-    pub(super) async fn next(&mut self) -> Option<Update> {
-        let Some(keeper) = &mut self.keeper else {
-            return std::future::pending().await;
+    pub(super) async fn next(&mut self) -> Happened {
+        let found = async {
+            match &mut self.keeper {
+                Some(keeper) => keeper.next().await,
+                None => std::future::pending().await,
+            }
         };
-        let update = keeper.next().await;
-        if update.is_none() {
-            self.keeper = None;
+        tokio::select! {
+            found = found => match found {
+                Some(update) => Happened::Found(update),
+                None => {
+                    self.keeper = None;
+                    Happened::Died
+                }
+            },
+            Some(attempt) = self.renewals.ended.recv() => Happened::Renewed(attempt),
         }
-        update
     }
 
     /// Nobody comes to this process any more.
@@ -84,21 +105,7 @@ impl Daemon {
     }
 
     /// The keeper has found something.
-    pub(super) fn note_certificates(&mut self, update: Option<Update>) {
-        let Some(update) = update else {
-            tracing::error!("certificates are not looked after any more: their thread has died");
-            self.problems.raise(Problem {
-                name: problem::CERTIFICATES_UNWATCHED,
-                subject: String::new(),
-                severity: Severity::Critical,
-                what: "renewed certificates are not put into service any more".to_owned(),
-                remedy: "`batonctl upgrade` starts another process in the place of this one"
-                    .to_owned(),
-                since: Timestamp::now(),
-            });
-            self.show();
-            return;
-        };
+    pub(super) fn note_certificates(&mut self, update: Update) {
         let before = std::mem::replace(&mut self.in_use, update.in_use);
         for news in update.news {
             tell(&news, &before, &self.in_use);
@@ -108,9 +115,24 @@ impl Daemon {
         self.show();
     }
 
+    pub(super) fn note_unwatched(&mut self) {
+        tracing::error!("certificates are not looked after any more: their thread has died");
+        self.problems.raise(Problem {
+            name: problem::CERTIFICATES_UNWATCHED,
+            subject: String::new(),
+            severity: Severity::Critical,
+            what: "renewed certificates are not put into service any more".to_owned(),
+            remedy: "`batonctl upgrade` starts another process in the place of this one".to_owned(),
+            since: Timestamp::now(),
+        });
+        self.show();
+    }
+
     /// Raises what is wrong, and clears what was.
-    fn judge_certificates(&mut self) {
-        let problems: Vec<Problem> = self.in_use.iter().flat_map(problems_of).collect();
+    pub(super) fn judge_certificates(&mut self) {
+        let renewals = &self.certificates.renewals;
+        let of = |one| problems_of(one, renewals);
+        let problems: Vec<Problem> = self.in_use.iter().flat_map(of).collect();
         let raised = problems
             .iter()
             .map(|one| (one.name, one.subject.clone()))
@@ -184,7 +206,7 @@ fn tell(news: &News, before: &[InUse], now: &[InUse]) {
     }
 }
 
-fn problems_of(one: &InUse) -> Vec<Problem> {
+fn problems_of(one: &InUse, renewals: &Renewals) -> Vec<Problem> {
     let subject = format!("certificate.{}", one.name);
     let mut problems = Vec::new();
     if let Some(refused) = &one.refused {
@@ -210,14 +232,29 @@ fn problems_of(one: &InUse) -> Vec<Problem> {
                 .push(finding.clone());
         }
     }
-    problems.extend(by_fault.into_iter().map(|(fault, findings)| Problem {
-        name: fault.name(),
-        subject: subject.clone(),
-        severity: severity(fault, &findings),
-        what: joined(&findings, |one| &one.what),
-        remedy: joined(&findings, |one| &one.remedy),
-        since: one.verdict.at,
-    }));
+    for (fault, findings) in by_fault {
+        let (mut what, mut remedy) = (
+            joined(&findings, |one| &one.what),
+            joined(&findings, |one| &one.remedy),
+        );
+        if is_overdue(&findings) {
+            let (why, also) = renewals.explain(one);
+            for (text, clauses) in [(&mut what, why), (&mut remedy, also)] {
+                for clause in clauses {
+                    text.push_str("; ");
+                    text.push_str(&clause);
+                }
+            }
+        }
+        problems.push(Problem {
+            name: fault.name(),
+            subject: subject.clone(),
+            severity: severity(fault, &findings),
+            what,
+            remedy,
+            since: one.verdict.at,
+        });
+    }
     problems
 }
 

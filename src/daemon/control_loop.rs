@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::certificates::Happened;
 use super::life::{BUS_DEADLINE, Daemon};
 use crate::control::command::{Answer, Command, Refusal, Request, UnitCommand};
 use crate::control::jobs::{JobId, JobKind, Report};
@@ -106,8 +107,12 @@ impl Daemon {
                     self.note(update);
                     None
                 }
-                update = self.certificates.next() => {
-                    self.note_certificates(update);
+                happened = self.certificates.next() => {
+                    match happened {
+                        Happened::Found(update) => self.note_certificates(update),
+                        Happened::Died => self.note_unwatched(),
+                        Happened::Renewed(attempt) => self.note_renewal(attempt),
+                    }
                     None
                 }
                 announced = self.logind.next() => {
@@ -138,6 +143,7 @@ impl Daemon {
                     self.coordinator.look(&self.edge);
                     self.look_for_healed();
                     self.look_at_failures();
+                    self.renew();
                     None
                 }
                 () = due(&mut watchdog), if answering.is_none() => {

@@ -12,6 +12,7 @@ mod keep;
 mod leave;
 mod life;
 mod reload;
+mod renew;
 mod scrape;
 mod setup;
 mod shown;

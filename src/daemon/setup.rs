@@ -154,7 +154,12 @@ fn in_use(config: &Config) -> Result<Vec<InUse>, StartError> {
         if let Err(source) = examination.usable() {
             return Err(StartError::Certificate { name, source });
         }
-        in_use.push(InUse::new(name, listeners, Arc::new(examination), now));
+        in_use.push(InUse::new(
+            certificate,
+            listeners,
+            Arc::new(examination),
+            now,
+        ));
     }
     Ok(in_use)
 }

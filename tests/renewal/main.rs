@@ -10,6 +10,7 @@ mod crowd;
 mod support;
 
 mod bad;
+mod expiry;
 mod pki;
 mod probe;
 mod styles;

@@ -16,6 +16,7 @@ use crate::crowd::{Crowd, Plan};
 use crate::pki::Pki;
 use crate::probe::Prober;
 use crate::support::batond::{Batond, Launch};
+use crate::support::certificate::Identity;
 use crate::support::sockets::Sockets;
 use crate::ways::Way;
 
@@ -39,13 +40,18 @@ pub(crate) struct World {
 impl World {
     /// With a first pair that is good.
     pub(crate) fn start<W: Way>() -> Self {
+        Self::start_with::<W>("", Pki::issue)
+    }
+
+    /// With these settings of the certificate, and this first pair.
+    pub(crate) fn start_with<W: Way>(settings: &str, first: impl Fn(&Pki) -> Identity) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let backend = Backend::start().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let pki = Pki::new();
         let place = folder.path().join("certificates");
         fs::create_dir(&place).unwrap();
-        W::begin(&place, &pki.issue());
+        W::begin(&place, &first(&pki));
         let (chain, key) = W::paths(&place);
         let roots = folder.path().join("roots.pem");
         fs::write(&roots, pki.root()).unwrap();
@@ -54,7 +60,7 @@ impl World {
         let configuration = format!(
             "[listener.wss]\naddress = \"{address}\"\ncertificates = [\"one\"]\n\
              [certificate.one]\nchain = \"{}\"\nkey = \"{}\"\nnames = [\"{NAME}\"]\n\
-             roots = \"{}\"\n[service.echo]\nbackends = [\"{}\"]\n\
+             roots = \"{}\"\n{settings}[service.echo]\nbackends = [\"{}\"]\n\
              [limits]\nclients = 2000\nhandshake_timeout = \"300s\"\n",
             chain.display(),
             key.display(),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub(super) use self::validity::{date, span};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustls::sign::CertifiedKey;
 
 use super::client::Client::{Gnutls, Go, Java, Openssl, Python};
@@ -206,6 +206,12 @@ impl Examination {
     /// longest; none, if the leaf cannot be read.
     pub fn first_end(&self, at: Timestamp) -> Option<Timestamp> {
         Some(validity::end(self.chain.as_ref()?, at).0)
+    }
+
+    /// From the beginning of the leaf to its end; none, if it cannot be read.
+    pub fn lifetime(&self) -> Option<SignedDuration> {
+        let leaf = self.chain.as_ref()?.leaf();
+        Some(leaf.not_after.duration_since(leaf.not_before))
     }
 
     /// The names in the leaf; none if it has none, or cannot be read.

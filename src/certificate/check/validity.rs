@@ -72,7 +72,7 @@ fn of_leaf(chain: &Chain, at: Timestamp) -> Option<Finding> {
         let begins = format!("is not valid before {}", date(leaf.not_before));
         let remedy = "wait for it, or look whether the clock of this host is right";
         told(Fault::NotYetValid, begins, remedy)
-    } else if at > leaf.not_after {
+    } else if at >= after(leaf.not_after) {
         let ended = format!("ended on {}", date(leaf.not_after));
         told(Fault::Expired, ended, &chain.renewal)
     } else {

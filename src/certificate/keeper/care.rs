@@ -197,3 +197,6 @@ impl Care {
         self.is_stale = true;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,6 +85,11 @@ impl Coordinator {
         (coordinator, received)
     }
 
+    /// The service manager of this host.
+    pub(super) fn units(&self) -> Rc<Units> {
+        Rc::clone(&self.units)
+    }
+
     /// Comes every half second. While a service is restarted, most who come are those who were
     /// told, so that time is left out.
     pub(super) fn look(&mut self, edge: &Edge) {
