@@ -1,5 +1,6 @@
 //! Commands in, state out: the only way to change anything.
 
+pub mod clock;
 pub mod command;
 pub mod dbus;
 pub mod jobs;

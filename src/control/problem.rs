@@ -34,6 +34,9 @@ pub const CERTIFICATE_REJECTED: &str = "certificate-rejected";
 /// cleared when one has, or when nobody has asked for a while.
 pub const NAME_ASKED_FOR: &str = "name-asked-for";
 
+/// Nobody keeps the clock of the host; cleared when somebody does.
+pub const CLOCK_UNSYNCHRONISED: &str = "clock-unsynchronised";
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {

@@ -115,6 +115,10 @@ impl Daemon {
                     }
                     None
                 }
+                clock = self.clock.next() => {
+                    self.note_clock(clock);
+                    None
+                }
                 announced = self.logind.next() => {
                     self.note_host(announced);
                     None
@@ -144,6 +148,7 @@ impl Daemon {
                     self.look_for_healed();
                     self.look_at_failures();
                     self.renew();
+                    self.look_at_clock();
                     None
                 }
                 () = due(&mut watchdog), if answering.is_none() => {

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::args::RunArgs;
 use super::certificates::Certificates;
+use super::clock::ClockWatch;
 use super::control_loop::Pending;
 use super::coordinate::{Coordinator, Update};
 use super::failures::Failures;
@@ -174,6 +175,7 @@ pub(super) struct Daemon {
     /// The certificates in use, as they were looked at last.
     pub(super) in_use: Arc<[InUse]>,
     pub(super) certificates: Certificates,
+    pub(super) clock: ClockWatch,
     pub(super) inbox: Inbox,
     pub(super) outlet: Outlet,
     pub(super) bus: Option<Bus>,
@@ -271,6 +273,7 @@ impl Daemon {
             bidding: None,
             in_use: in_use.into(),
             certificates,
+            clock: ClockWatch::default(),
             inbox,
             outlet,
             bus: None,

@@ -3,6 +3,7 @@
 
 pub mod args;
 mod certificates;
+mod clock;
 mod control_loop;
 mod coordinate;
 mod failures;

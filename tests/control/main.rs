@@ -4,6 +4,7 @@
 
 mod bus;
 mod catalog;
+mod clock;
 mod journal;
 mod notify;
 mod rerun;
