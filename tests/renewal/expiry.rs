@@ -1,5 +1,6 @@
 //! A certificate of a minute's life that nobody renews, in real time.
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::crowd::trust::NAME;
@@ -11,12 +12,14 @@ const UNIT: &str = "batond-test-renewal.service";
 #[test]
 fn each_warning_comes_when_its_time_has_come() {
     let settings = format!("renew_unit = \"{UNIT}\"\n");
-    let half = Duration::from_secs(30);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    // Certificates know whole seconds.
-    let end = UNIX_EPOCH + Duration::from_secs(now.as_secs()) + half;
-    let world =
-        World::start_with::<Lego>(&settings, |pki| pki.issue_with(NAME, end - 2 * half, end));
+    let end = Cell::new(UNIX_EPOCH);
+    let world = World::start_with::<Lego>(&settings, |pki| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        // Certificates know whole seconds.
+        end.set(UNIX_EPOCH + Duration::from_secs(now.as_secs() + 30));
+        pki.issue_with(NAME, end.get() - Duration::from_secs(60), end.get())
+    });
+    let end = end.get();
     // A third, a tenth and a twentieth of a minute before it is over.
     for (problem, before) in [
         ("renewal-overdue", 20),
