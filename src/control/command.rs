@@ -114,7 +114,7 @@ impl Refusal {
             .min()
             .filter(|(distance, _)| *distance <= 1 + name.chars().count() / 3);
         Self::NotFound(match near {
-            Some((_, near)) => format!("there is no {kind} {name:?}; is {near:?} meant?"),
+            Some((_, near)) => format!("there is no {kind} {name:?} (did you mean {near:?}?)"),
             None => format!("there is no {kind} {name:?}"),
         })
     }

@@ -20,8 +20,9 @@ pub struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes are those of sysexits(3): 0 done, 64 the command line is wrong or a name is unknown,
-69 batond or the bus is not there, 70 a job failed, 74 the output cannot be written, 75 something
-else is under way, 77 not allowed, 78 the configuration is wrong.
+69 batond or the bus is not there, 70 a job failed, 71 systemctl could not do what it was asked,
+74 the output cannot be written, 75 something else is under way, or is in the way, 77 not allowed,
+78 the configuration is wrong.
 
 In JSON, times are RFC 3339 in UTC. Fields may be added, and none is removed or given another
 meaning.";

@@ -48,7 +48,8 @@ impl Row for Job {
             _ => Style::Bad,
         };
         // The first line of a refusal says what was being done, the second what is wrong.
-        let message: Vec<&str> = self.message.lines().take(2).collect();
+        let lines = self.message.lines().map(str::trim);
+        let message: Vec<&str> = lines.take(2).collect();
         vec![
             Cell::number(self.id),
             Cell::text(&self.kind),
@@ -79,7 +80,7 @@ impl Job {
             message: properties.take("Message")?,
             report: report
                 .iter()
-                .map(|(name, value)| (name.clone(), json_owned(value)))
+                .map(|(name, value)| (name.clone(), nested(json_owned(value))))
                 .collect(),
         })
     }
@@ -95,8 +96,8 @@ impl Job {
     /// What the journal has last of the units that did not come back. Whoever runs batonctl may
     /// read it; the daemon may not.
     pub(super) fn tell_last_words(&self) {
-        let units = self.report.get("units").and_then(|units| units.as_str());
-        let units = units.and_then(|text| serde_json::from_str::<Vec<UnitReport>>(text).ok());
+        let units = self.report.get("units").cloned();
+        let units = units.and_then(|list| serde_json::from_value::<Vec<UnitReport>>(list).ok());
         let failed = units
             .iter()
             .flatten()
@@ -134,12 +135,12 @@ pub(super) fn write_end(job: &Job, page: &mut super::table::Page<'_>) -> io::Res
     if job.result != "done" {
         return Ok(());
     }
-    page.line(Style::Plain, &format!("{}: {}", job.kind, job.message))?;
-    for (name, value) in &job.report {
-        page.line(
-            Style::Plain,
-            &format!("  {}  {value}", name.replace('_', " ")),
-        )?;
-    }
-    Ok(())
+    page.line(Style::Plain, &format!("{}: {}", job.kind, job.message))
+}
+
+/// Lists travel over the bus as JSON.
+fn nested(value: serde_json::Value) -> serde_json::Value {
+    let text = value.as_str().filter(|text| text.starts_with('['));
+    let list = text.and_then(|text| serde_json::from_str(text).ok());
+    list.unwrap_or(value)
 }

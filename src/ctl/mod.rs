@@ -127,7 +127,7 @@ async fn run(args: Args) -> Result<(), Failure> {
                     daemon.begin("ResumeUnit", &body).await?
                 }
             };
-            page.line(Style::Plain, &format!("resumed: {} jobs", jobs.len()))?;
+            resumed(&jobs, page)?;
         }
         Command::Cancel { job } => {
             let _: OwnedObjectPath = daemon.begin("CancelJob", &(job, none())).await?;
@@ -138,6 +138,18 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Monitor => {}
     }
     page.out.flush().map_err(Failure::Output)
+}
+
+/// Says which jobs go on to their end.
+fn resumed(jobs: &[OwnedObjectPath], page: &mut Page<'_>) -> io::Result<()> {
+    let numbers = jobs.iter().filter_map(|path| path.rsplit('/').next());
+    let numbers: Vec<&str> = numbers.collect();
+    let text = match numbers.as_slice() {
+        [] => "nothing was drained".to_owned(),
+        [one] => format!("job {one} lets newcomers in"),
+        more => format!("jobs {} let newcomers in", more.join(", ")),
+    };
+    page.line(Style::Plain, &text)
 }
 
 /// Has a job done, and fails if it does.

@@ -259,8 +259,7 @@ impl Daemon {
             return;
         };
         let text = format!(
-            "job {job} ({kind} of {service}) is under way: wait for its end, or cancel it \
-             (batonctl cancel {job})"
+            "job {job} ({kind} of {service}) is under way; `batonctl cancel {job}` ends it"
         );
         tracing::warn!("no handoff: {text}");
         if let Some(answer) = answer {

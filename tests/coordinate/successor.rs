@@ -38,6 +38,9 @@ fn an_installation_that_would_not_start_is_in_the_way_of_a_restart() {
         batond,
         bus,
     };
+    let text = plan(&world);
+    assert!(text.contains("restarts chat.service"), "{text}");
+    assert!(text.contains("systemd-unreachable: "), "{text}");
     let _systemd = Systemd::on(&world, Known::default());
     assert!(plan(&world).contains("nothing is in the way"));
 

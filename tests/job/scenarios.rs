@@ -48,22 +48,6 @@ fn a_restart_brings_everybody_back() {
 }
 
 #[test]
-fn a_connection_that_breaks_does_not_end_the_announcement() {
-    let lost = |ms| (Duration::from_millis(ms), Event::BackendLost);
-    let service = Service {
-        then: [0, 300, 2_500, 3_000].map(lost).into(),
-        ..Service::default()
-    };
-    let (report, done) = service.run(order(2_000));
-    assert_eq!(report.outcome, Outcome::Done, "{report}");
-    assert_eq!(report.drain.told, 2_000);
-    let (quiet, expected) = Service::default().run(order(2_000));
-    assert_eq!(done, expected);
-    // As much in turn as if nothing had happened.
-    assert_eq!(report.took_ms, quiet.took_ms);
-}
-
-#[test]
 fn who_joins_after_the_last_wave_is_told_too() {
     let mut job = Job::new(order(1));
     let tells = |actions: &[Action]| actions.iter().any(|one| matches!(one, Action::Tell { .. }));

@@ -137,17 +137,19 @@ impl Inquiry {
             .iter()
             .filter_map(|one| one.unit.as_deref())
         {
-            match self.units.state(unit).await {
-                Ok(state) => facts.units.push(UnitFact {
-                    unit: unit.to_owned(),
-                    load: state.load,
-                    has_peer: service
-                        .backends()
-                        .iter()
-                        .any(|one| one.unit() != Some(unit)),
-                }),
-                Err(error) => facts.systemd = Some(error.to_string()),
-            }
+            let load = match self.units.state(unit).await {
+                Ok(state) => state.load,
+                Err(error) => {
+                    facts.systemd = Some(error.to_string());
+                    String::new()
+                }
+            };
+            let mut others = service.backends().iter();
+            facts.units.push(UnitFact {
+                unit: unit.to_owned(),
+                load,
+                has_peer: others.any(|one| one.unit() != Some(unit)),
+            });
         }
     }
 

@@ -137,11 +137,16 @@ impl Daemon {
     /// Returns the service of a job to normal.
     pub(in crate::daemon) fn cancel(&mut self, job: JobId) -> Result<JobId, Refusal> {
         let Some(running) = self.coordinator.find(|one| one.job == job) else {
-            let known = self.jobs.list().iter().any(|one| one.id == job);
-            return Err(if known {
-                Refusal::Busy(format!("job {job} cannot be cancelled (any more)"))
-            } else {
-                Refusal::NotFound(format!("there is no job {job}"))
+            let jobs = self.jobs.list();
+            return Err(match jobs.iter().find(|one| one.id == job) {
+                None => Refusal::NotFound(format!("there is no job {job}")),
+                Some(one) if one.result.is_some() => {
+                    Refusal::NotFound(format!("job {job} is over"))
+                }
+                Some(one) => Refusal::Busy(format!(
+                    "job {job} ({}) cannot be cancelled",
+                    one.kind.word()
+                )),
             });
         };
         let _ = running.orders.try_send(Told::Cancel);
@@ -198,7 +203,9 @@ impl Daemon {
         if let Some(running) = self.coordinator.in_the_way(&wanted) {
             let (job, word) = (running.job, running.kind.word());
             let service = &wanted.service;
-            let text = format!("job {job} ({word} of {service}) is under way");
+            let text = format!(
+                "job {job} ({word} of {service}) is under way; `batonctl cancel {job}` ends it"
+            );
             return Err(Refusal::Busy(text));
         }
         if self.phase != Phase::Serving {

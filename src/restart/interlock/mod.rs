@@ -46,7 +46,7 @@ pub struct Facts {
     pub other_job: Option<(u32, String)>,
     /// A shutdown of the host is under way.
     pub host_shutdown: bool,
-    /// Why systemd cannot be asked.
+    /// Why systemd cannot be asked about one of the units.
     pub systemd: Option<String>,
     /// The job restarts no unit: a drain.
     pub drain_only: bool,
@@ -138,8 +138,8 @@ impl Facts {
         }
         if !self.drain_only {
             match &self.systemd {
-                _ if self.units.is_empty() => found.push(Obstacle::NoUnit),
                 Some(why) => found.push(Obstacle::SystemdUnreachable { why: why.clone() }),
+                None if self.units.is_empty() => found.push(Obstacle::NoUnit),
                 None => found.extend(self.units.iter().filter_map(UnitFact::obstacle)),
             }
         }
@@ -293,6 +293,12 @@ mod tests {
         let none = with(|facts| facts.units.clear());
         assert_eq!(none, [("no-unit", false)]);
         let away = with(|facts| facts.systemd = Some("no bus".to_owned()));
+        assert_eq!(away, [("systemd-unreachable", false)]);
+        // Of which nothing could be found out.
+        let away = with(|facts| {
+            facts.systemd = Some("no bus".to_owned());
+            facts.units = vec![unit("chat.service", "")];
+        });
         assert_eq!(away, [("systemd-unreachable", false)]);
         for (load, refusal) in [
             ("not-found", ("unit-missing", false)),
