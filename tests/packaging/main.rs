@@ -6,4 +6,5 @@ mod generated;
 mod manifest;
 mod manual;
 mod page;
+mod readme;
 mod units;

@@ -3,6 +3,7 @@
 mod build;
 mod deb;
 mod leftovers;
+mod readme;
 mod rpm;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
