@@ -83,7 +83,8 @@ impl Joined {
     pub fn matters(&self) -> bool {
         let reason = self.failure.reason;
         let silent = reason.is_rejection() && self.failure.alert.is_none();
-        !reason.is_background() && !(silent && self.cause.is_empty())
+        let needless = silent && self.cause.is_empty();
+        !reason.is_background() && !needless
     }
 
     /// It counts against the certificate: the client said that it does not take it, or left
