@@ -40,8 +40,12 @@ impl Leaf {
 
 /// SHA-256 of the leaf.
 pub fn fingerprint(pair: &CertifiedKey) -> Option<[u8; 32]> {
-    let leaf = pair.cert.first()?;
-    digest(&SHA256, leaf).as_ref().try_into().ok()
+    sha256(pair.cert.first()?)
+}
+
+/// SHA-256 of a certificate.
+pub fn sha256(certificate: &[u8]) -> Option<[u8; 32]> {
+    digest(&SHA256, certificate).as_ref().try_into().ok()
 }
 
 fn names(leaf: &X509Certificate<'_>) -> Vec<String> {

@@ -34,6 +34,7 @@ pub mod ledger;
 pub mod load;
 mod path;
 pub mod pem;
+pub mod probe;
 pub mod renewal;
 pub mod resolver;
 pub mod roots;

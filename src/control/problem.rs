@@ -37,6 +37,19 @@ pub const NAME_ASKED_FOR: &str = "name-asked-for";
 /// Nobody keeps the clock of the host; cleared when somebody does.
 pub const CLOCK_UNSYNCHRONISED: &str = "clock-unsynchronised";
 
+/// A look through a listener, as clients look, has seen another certificate than the one that is
+/// served there; cleared, like the next three, by a look that does not see it.
+pub const SERVED_DIFFERS: &str = "served-certificate-differs";
+
+/// What is on disk has not been taken up.
+pub const SERVED_STALE: &str = "served-certificate-stale";
+
+/// A handshake through a listener does not come about.
+pub const SERVED_FAILS: &str = "served-handshake-fails";
+
+/// What is shown would not be taken, for a reason that the checks do not find.
+pub const SERVED_REJECTED: &str = "served-certificate-rejected";
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {

@@ -109,6 +109,9 @@ pub struct CertificateView {
     pub swapped: Option<Timestamp>,
     /// Why what is on disk is not served, in one sentence; none: it is, or is being looked at.
     pub refused: Option<String>,
+    /// What was seen when it was looked at through its listeners, as clients see it: `good`, `not
+    /// possible: ` or `bad: ` and why; empty: it has not been looked at.
+    pub probe: String,
 }
 
 /// Who is connected.

@@ -64,7 +64,9 @@ pub(super) enum Command {
                             leaf, hexadecimal), chain: path, listeners: [name], severity (\"\": \
                             nothing is wrong), breaks_clients, findings: [{name, severity, breaks, \
                             what, remedy}], swapped (null: served since the start), refused (why \
-                            what is on disk is not served; \"\": it is)}]; with --forecast: [{certificate, at, severity \
+                            what is on disk is not served; \"\": it is), probe (what was seen \
+                            through its listeners, as clients see it: good; bad: or not possible: \
+                            and why; \"\": not yet)}]; with --forecast: [{certificate, at, severity \
                             (info, warning or critical), finding (its name), what}]"
     )]
     Certificates {

@@ -28,6 +28,7 @@ pub(super) struct Certificate {
     #[serde(serialize_with = "serialize_time_option")]
     swapped: Option<Timestamp>,
     refused: String,
+    probe: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,6 +61,7 @@ impl Row for Certificate {
     const HEAD: &'static [&'static str] = &[
         "CERTIFICATE",
         "STATE",
+        "SEEN",
         "ENDS",
         "NAMES",
         "LISTENERS",
@@ -81,12 +83,24 @@ impl Row for Certificate {
         vec![
             Cell::text(&self.name),
             Cell::text(state).styled(style),
+            seen(&self.probe),
             Cell::text(ends),
             Cell::list(&self.names, "none"),
             Cell::list(&self.listeners, ""),
             Cell::text(short),
             Cell::text(&self.chain),
         ]
+    }
+}
+
+/// What a look through the listeners has seen, in a word or two.
+fn seen(probe: &str) -> Cell {
+    let (word, _) = probe.split_once(':').unwrap_or((probe, ""));
+    match word {
+        "" => Cell::text("not yet"),
+        "good" => Cell::text(word).styled(Style::Good),
+        "bad" => Cell::text(word).styled(Style::Bad),
+        _ => Cell::text(word),
     }
 }
 
@@ -118,6 +132,7 @@ impl Named for Certificate {
             findings: findings.into_iter().map(finding).collect(),
             swapped: properties.take_time("Swapped")?,
             refused: properties.take("Refused")?,
+            probe: properties.take("Probe")?,
         })
     }
 

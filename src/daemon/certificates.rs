@@ -107,6 +107,9 @@ impl Daemon {
     /// The keeper has found something.
     pub(super) fn note_certificates(&mut self, update: Update) {
         let before = std::mem::replace(&mut self.in_use, update.in_use);
+        if !update.news.is_empty() {
+            self.probes.soon();
+        }
         for news in update.news {
             tell(&news, &before, &self.in_use);
         }

@@ -149,6 +149,7 @@ impl Daemon {
                     self.look_at_failures();
                     self.renew();
                     self.look_at_clock();
+                    self.probe();
                     None
                 }
                 () = due(&mut watchdog), if answering.is_none() => {

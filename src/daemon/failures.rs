@@ -173,7 +173,7 @@ impl Daemon {
     }
 
     /// These are all problems of one name. What is known and has not changed is left alone.
-    fn settle(&mut self, name: &'static str, raised: Vec<Problem>) {
+    pub(super) fn settle(&mut self, name: &'static str, raised: Vec<Problem>) {
         let known = self.problems.shown();
         let mut changed = false;
         for one in known.iter().filter(|one| one.name == name) {

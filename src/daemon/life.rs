@@ -19,6 +19,7 @@ use super::coordinate::{Coordinator, Update};
 use super::failures::Failures;
 use super::inherited::{self, Inherited};
 use super::leave::ASK_DEADLINE;
+use super::probes::Probes;
 use super::setup::{self, Loaded, Sockets, StartError};
 use super::shown::Shown;
 use crate::certificate::in_use::InUse;
@@ -164,6 +165,7 @@ pub(super) struct Daemon {
     pub(super) jobs: Jobs,
     pub(super) shown: Shown,
     pub(super) failures: Failures,
+    pub(super) probes: Probes,
     /// Held while the clients are being counted for somebody.
     pub(super) counting: Rc<Mutex<()>>,
     log: Log,
@@ -265,6 +267,7 @@ impl Daemon {
             jobs: Jobs::default(),
             shown,
             failures: Failures::default(),
+            probes: Probes::of(config),
             counting: Rc::default(),
             log,
             coordinator,

@@ -12,6 +12,7 @@ pub mod inherited;
 mod keep;
 mod leave;
 mod life;
+mod probes;
 mod reload;
 mod renew;
 mod scrape;

@@ -125,6 +125,7 @@ impl Daemon {
         self.aside = Rc::new(setup::aside(opened.unclaimed));
         self.certify(in_use);
         self.look_after(charge);
+        self.probes.adopt(config);
         let doors = std::mem::replace(&mut self.doors, doors);
         let replaced = std::mem::replace(&mut self.listeners, Rc::new(listeners));
         self.close_removed(replaced, &doors, &routes).await;

@@ -86,16 +86,39 @@ fn view_of(one: &InUse, chain: PathBuf) -> Option<CertificateView> {
         findings: one.verdict.findings.clone(),
         swapped: one.swapped,
         refused: one.worse_on_disk().map(str::to_owned),
+        probe: String::new(),
     })
 }
 
 impl Shown {
+    /// A certificate was looked at through its listeners. Whether that has seen anything new.
+    pub(super) fn probed(&mut self, name: &str, seen: &str) -> bool {
+        let before = &self.certificates;
+        let is_new = |one: &&Arc<CertificateView>| one.name == name && one.probe != seen;
+        if !before.iter().any(|one| is_new(&one)) {
+            return false;
+        }
+        let view = |one: &Arc<CertificateView>| {
+            if one.name != name {
+                return Arc::clone(one);
+            }
+            let mut now = CertificateView::clone(one);
+            seen.clone_into(&mut now.probe);
+            Arc::new(now)
+        };
+        self.certificates = before.iter().map(view).collect();
+        true
+    }
+
     /// The certificates have changed, or what is said of them.
     pub(super) fn certify(&mut self, in_use: &[InUse]) {
         let before = &self.certificates;
         let view = |one: &InUse| {
             let known = before.iter().find(|view| view.name == one.name)?;
-            let now = view_of(one, known.chain.clone())?;
+            let mut now = view_of(one, known.chain.clone())?;
+            if now.fingerprint == known.fingerprint {
+                now.probe.clone_from(&known.probe);
+            }
             // What has not changed stays the same object.
             Some(if **known == now {
                 Arc::clone(known)

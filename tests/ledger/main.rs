@@ -23,5 +23,6 @@ mod client;
 mod crowd;
 mod expiry;
 mod faults;
+mod probe;
 mod reasons;
 mod scene;

@@ -56,7 +56,7 @@ fn shake_hands(
         .with_protocol_versions(&[version])
         .map_err(told)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(SignatureOnly(provider)))
+        .with_custom_certificate_verifier(Arc::new(SignatureOnly::new(provider)))
         .with_no_client_auth();
     // Reserved (RFC 2606): the resolver gives its only certificate for any name.
     let name = ServerName::try_from("handshake.invalid").map_err(|error| error.to_string())?;
@@ -92,7 +92,13 @@ fn pass(from: &mut Connection, to: &mut Connection) -> Result<(), String> {
 
 /// Takes any certificate, since the chain is judged elsewhere, but no wrong signature.
 #[derive(Debug)]
-struct SignatureOnly(Arc<CryptoProvider>);
+pub(in crate::certificate) struct SignatureOnly(Arc<CryptoProvider>);
+
+impl SignatureOnly {
+    pub(in crate::certificate) fn new(provider: Arc<CryptoProvider>) -> Self {
+        Self(provider)
+    }
+}
 
 impl ServerCertVerifier for SignatureOnly {
     fn verify_server_cert(

@@ -13,6 +13,7 @@ mod validity;
 
 use std::sync::Arc;
 
+pub(super) use self::handshake::SignatureOnly;
 pub(super) use self::validity::{date, span};
 
 use jiff::{SignedDuration, Timestamp};

@@ -230,6 +230,13 @@ impl Certificate {
     fn refused(&self) -> String {
         self.0.load().refused.clone().unwrap_or_default()
     }
+
+    /// What was seen when it was looked at through its listeners, as clients see it: `good`, `not
+    /// possible: ` or `bad: ` and why; empty: it has not been looked at.
+    #[zbus(property)]
+    fn probe(&self) -> String {
+        self.0.load().probe.clone()
+    }
 }
 
 /// A job.
