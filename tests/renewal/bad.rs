@@ -8,7 +8,7 @@ use crate::support::certificate::Identity;
 use crate::ways::{Lego, Way};
 use crate::world::World;
 
-const REFUSED: &str = "what is on disk is not put into service";
+pub(crate) const REFUSED: &str = "what is on disk is not put into service";
 const RAISED: &str = "problem certificate-refused (certificate.one)";
 const OVER: &str = "problem certificate-refused is over";
 

@@ -50,6 +50,6 @@ fn each_warning_comes_when_its_time_has_come() {
         expired.contains(&format!("{UNIT}, started at")),
         "{expired}"
     );
-    assert!(expired.contains("cannot connect to"), "{expired}");
+    assert!(expired.contains("cannot start"), "{expired}");
     assert!(expired.contains("it is started again at"), "{expired}");
 }

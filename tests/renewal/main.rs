@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../control/bus.rs"]
+#[allow(dead_code)]
+mod bus;
 #[path = "../crowd/mod.rs"]
 mod crowd;
 #[path = "../support/mod.rs"]
@@ -11,6 +14,7 @@ mod support;
 
 mod bad;
 mod expiry;
+mod interlock;
 mod pki;
 mod probe;
 mod styles;

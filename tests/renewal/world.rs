@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use batond::demo::backend::Backend;
 use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
 
+use crate::bus::Bus;
 use crate::crowd::books::End;
 use crate::crowd::trust::{NAME, Trust};
 use crate::crowd::{Crowd, Plan};
@@ -31,6 +33,7 @@ pub(crate) struct World {
     pub(crate) pki: Pki,
     pub(crate) prober: Prober,
     address: SocketAddr,
+    bus: Bus,
     folder: TempDir,
     _sockets: Sockets,
     _backend: Backend,
@@ -67,12 +70,17 @@ impl World {
             roots.display(),
             backend.address()
         );
-        let batond = Launch::new(&configuration).sockets(&sockets).start();
+        let bus = Bus::start().expect("dbus-daemon (tests/run installs it)");
+        let batond = Launch::new(&configuration)
+            .sockets(&sockets)
+            .variable("DBUS_SYSTEM_BUS_ADDRESS", &bus.address)
+            .start();
         Self {
             prober: Prober::new(address, &pki.root()),
             batond,
             pki,
             address,
+            bus,
             folder,
             _sockets: sockets,
             _backend: backend,
@@ -83,6 +91,19 @@ impl World {
     /// Where the way begins.
     pub(crate) fn place(&self) -> PathBuf {
         self.folder.path().join("certificates")
+    }
+
+    /// Runs `batonctl`.
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_batonctl"));
+        command.args(["--bus", &self.bus.address]).args(arguments);
+        command.output().unwrap()
+    }
+
+    /// What it says with `--json`.
+    pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let output = self.ctl(&[arguments, &["--json"]].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
     }
 
     /// Its clients, all of them present.
