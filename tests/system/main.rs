@@ -27,6 +27,9 @@ macro_rules! on_each_release {
 
 #[path = "../crowd/mod.rs"]
 mod crowd;
+#[path = "../renewal/pki.rs"]
+#[allow(dead_code)]
+mod pki;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -52,6 +55,7 @@ mod farewell;
 mod handoff;
 mod package;
 mod reload;
+mod renewal;
 mod sockets;
 mod store;
 mod story;
