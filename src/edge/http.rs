@@ -114,10 +114,7 @@ impl Connection {
             self.asked.set(true);
             self.permit.take();
             match self.open(wire, asked).await {
-                Opened::WebSocket(joined) => {
-                    drop(self);
-                    return joined.relay().await;
-                }
+                Opened::WebSocket => return,
                 Opened::Gone(wire) => return upgrade::linger(wire).await,
                 Opened::Http(client, so_far) => {
                     wire = client;
@@ -125,7 +122,7 @@ impl Connection {
                 }
             }
         }
-        // Boxed, since a relay is to hold no room for it.
+        // Boxed, since most connections do not need the room.
         Box::pin(self.http(wire, begun, deadline)).await;
     }
 

@@ -40,31 +40,12 @@ pub(super) struct Asked {
 
 /// What has become of a request for a WebSocket.
 pub(super) enum Opened<'a> {
-    WebSocket(Box<Joined>),
+    /// It has become one, whose relay runs.
+    WebSocket,
     /// It is answered as HTTP.
     Http(Wire, Begun<'a>),
     /// The client is gone.
     Gone(Wire),
-}
-
-/// A client and its backend after the 101.
-pub(super) struct Joined {
-    member: Member,
-    client: Wire,
-    backend: Wire,
-    extensions: bool,
-}
-
-impl Joined {
-    pub(super) async fn relay(self) {
-        let Self {
-            member,
-            client,
-            backend,
-            extensions,
-        } = self;
-        member.relay(client, backend, extensions).await;
-    }
 }
 
 impl Connection {
@@ -139,12 +120,10 @@ impl Connection {
         }
         let took = came.elapsed().saturating_sub(reached.held);
         reached.service.tally().upgraded(took);
-        Opened::WebSocket(Box::new(Joined {
-            member: Member::new(self, reached.service, reached.occupied),
-            client,
-            backend: reached.line.into_wire(),
-            extensions: switch.extensions,
-        }))
+        let member = Member::new(self, reached.service, reached.occupied);
+        let backend = reached.line.into_wire();
+        tokio::task::spawn_local(member.relay(client, backend, switch.extensions));
+        Opened::WebSocket
     }
 
     /// Asks a backend, as soon as one takes the request; another, if it is dropped.

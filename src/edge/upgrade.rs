@@ -1,8 +1,11 @@
 //! The moment at which a connection stops being HTTP, and a relay gets both sockets. Where hyper has
 //! them they are taken out of it, with what it has read beyond the header.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http_body_util::{Either, Full};
@@ -83,11 +86,32 @@ impl Member {
 
     /// Passes bytes until both connections have ended. `extensions`: the 101 carried
     /// Sec-WebSocket-Extensions.
-    pub(super) async fn relay(self, client: Wire, backend: Wire, extensions: bool) {
+    pub(super) fn relay(self, client: Wire, backend: Wire, extensions: bool) -> Relayed {
         count(&self.worker.shared.counters.upgraded);
-        let key = self.worker.joined(&self.entry);
-        let ending = Relay::new(client, backend, extensions, Rc::clone(&self.entry)).await;
-        self.worker.left(key, &self.entry, &ending);
+        Relayed {
+            key: self.worker.joined(&self.entry),
+            relay: Relay::new(client, backend, extensions, Rc::clone(&self.entry)),
+            member: self,
+        }
+    }
+}
+
+/// A client's relay, and who has to know when it has ended. Not an async function: in a crowd of
+/// idle clients this is most of what each holds, and that would hold the relay twice.
+pub(super) struct Relayed {
+    member: Member,
+    key: usize,
+    relay: Relay,
+}
+
+impl Future for Relayed {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { member, key, relay } = self.get_mut();
+        let ending = ready!(Pin::new(relay).poll(cx));
+        member.worker.left(*key, &member.entry, &ending);
+        Poll::Ready(())
     }
 }
 
