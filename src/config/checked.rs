@@ -254,6 +254,9 @@ pub struct Limits {
     pub handshakes: usize,
     /// From accept to the end of the first request's header: 100 ms to 10 min. Default 10 s.
     pub handshake_timeout: Duration,
+    /// How long a client may leave all that is sent to it: 1 s to 1 h. Default 2 min. TCP only
+    /// (`TCP_USER_TIMEOUT`, tcp(7)).
+    pub stall_timeout: Duration,
     /// Size of a request's header: 8 KiB to 1 MiB. Default 16 KiB.
     pub header_bytes: usize,
 }
@@ -265,6 +268,7 @@ impl Default for Limits {
             clients: 100_000,
             handshakes: 1_000,
             handshake_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(120),
             header_bytes: 16 << 10,
         }
     }

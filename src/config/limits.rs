@@ -17,6 +17,7 @@ const CLIENTS: RangeInclusive<usize> = 1..=10_000_000;
 const HANDSHAKES: RangeInclusive<usize> = 1..=1_000_000;
 const HANDSHAKE_TIMEOUT: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(600);
+const STALL_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 const HEADER_BYTES: RangeInclusive<usize> = 8 << 10..=1 << 20;
 
 /// Worker threads: as many as given, or one for each core.
@@ -49,6 +50,12 @@ pub(super) fn limits(found: &mut Findings, raw: &RawLimits) -> Limits {
         match duration::parse(text, HANDSHAKE_TIMEOUT) {
             Ok(time) => limits.handshake_timeout = time,
             Err(message) => found.value(&section.key("handshake_timeout"), message),
+        }
+    }
+    if let Some(text) = &raw.stall_timeout {
+        match duration::parse(text, STALL_TIMEOUT) {
+            Ok(time) => limits.stall_timeout = time,
+            Err(message) => found.value(&section.key("stall_timeout"), message),
         }
     }
     if let Some(text) = &raw.header_bytes {

@@ -76,6 +76,7 @@ pub(super) struct RawLimits {
     pub(super) clients: Option<i64>,
     pub(super) handshakes: Option<i64>,
     pub(super) handshake_timeout: Option<String>,
+    pub(super) stall_timeout: Option<String>,
     pub(super) header_bytes: Option<String>,
 }
 

@@ -114,6 +114,7 @@ const LIMITS: &[Key] = &[
     key("clients", Shape::Integer, "100000"),
     key("handshakes", Shape::Integer, "1000"),
     key("handshake_timeout", Shape::Text, "\"10s\""),
+    key("stall_timeout", Shape::Text, "\"2m\""),
     key("header_bytes", Shape::Size, "\"16KiB\""),
 ];
 

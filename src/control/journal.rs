@@ -1,8 +1,13 @@
-//! Where the log goes: to journald in full, or as readable lines to stderr.
+//! Where the log goes: to journald in full, or as readable lines to stderr. Whoever logs never waits
+//! for either ([`queue`]), and what repeats itself is summed up ([`repeats`]).
+
+mod queue;
+mod repeats;
 
 use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tracing::field::{Field, Visit};
@@ -16,6 +21,8 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use self::queue::{Front, Queue};
+
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -25,13 +32,17 @@ pub enum JournalError {
     /// Somebody was first.
     #[error("the log is set up already: {0}")]
     Twice(#[from] TryInitError),
+    /// No thread can be had that writes it.
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(#[from] io::Error),
 }
 
 /// Changes the level while the daemon runs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Log {
     level: reload::Handle<LevelFilter, Registry>,
     to_journal: bool,
+    queue: Arc<Queue>,
 }
 
 impl Log {
@@ -59,6 +70,23 @@ impl Log {
         }
     }
 
+    /// Waits until what was logged has been written, for a second at most: to be called at the end
+    /// of the process.
+    pub fn flush(&self) {
+        self.queue.flush();
+    }
+
+    /// Entries since the process began that were lost, because journald or the reader of stderr
+    /// took none.
+    pub fn lost(&self) -> u64 {
+        self.queue.lost()
+    }
+
+    /// Entries since the process began that were left out, because they repeated others.
+    pub fn left_out(&self) -> u64 {
+        self.queue.left_out()
+    }
+
     /// Where the log goes: `journal`, or `console` for stderr
     /// (org.freedesktop.LogControl1(5)).
     pub fn target(&self) -> &'static str {
@@ -71,23 +99,29 @@ impl Log {
 }
 
 /// Sends all events of the process from `level` up (default: info) to journald if stderr is
-/// connected to it, else to stderr. To be called once, early in `main`.
+/// connected to it, else to stderr. To be called once, early in `main`. A thread writes them, and
+/// nobody who logs waits for it; [`Log::flush`] does, at the end.
+///
+/// Of events from `info` up that come from one place in the code and concern one subject, such as a
+/// service, the first 20 in 30 s are written, and the number of those that were left out.
 ///
 /// The names of the levels are tracing's and those that `systemctl service-log-level` uses:
 /// `emerg`, `alert`, `crit`, `err`, `error`, `warning`, `warn`, `notice`, `info`, `debug`,
 /// `trace`.
 pub fn init(level: Option<&str>) -> Result<Log, JournalError> {
     let (filter, handle) = reload::Layer::new(self::level(level.unwrap_or("info"))?);
-    let log = Registry::default().with(filter);
     let to_journal = stderr_is_journal();
-    match to_journal.then(journald) {
-        Some(Ok(journald)) => log.with(journald).try_init()?,
+    let queue = match to_journal.then(journald) {
+        Some(Ok(journald)) => Queue::start(Registry::default().with(journald))?,
         // Without journald's own socket (RootDirectory=) the stream to it remains.
-        _ => log.with(lines(to_journal)).try_init()?,
-    }
+        _ => Queue::start(Registry::default().with(lines(to_journal)))?,
+    };
+    let log = Registry::default().with(filter);
+    log.with(Front(Arc::clone(&queue))).try_init()?;
     Ok(Log {
         level: handle,
         to_journal,
+        queue,
     })
 }
 

@@ -97,6 +97,10 @@ message_ids! {
     FD_STORE_TOO_SMALL = "31b48d25d414491996d052b3998a40bc";
     /// A TLS handshake did not come about, or many did not.
     TLS_HANDSHAKE_FAILED = "fe4e14803d2a49768a0e86703489e778";
+    /// The log took no entries for a while, and some were lost.
+    LOG_ENTRIES_LOST = "9d6e3f3cdf584cf3b70bf38d822b2502";
+    /// Entries that repeated others were left out.
+    LOG_ENTRIES_LEFT_OUT = "4fa1dc2d1a054ac6b538f0e76ddded35";
 }
 
 /// Whether a field may be used with [`event!`](crate::event).

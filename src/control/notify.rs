@@ -67,7 +67,7 @@ impl Notifier {
     /// # Panics
     ///
     /// If the process has more than one thread: call it in `main` before the runtime starts, and
-    /// after [`journal::init`](super::journal::init), which starts none.
+    /// before [`journal::init`](super::journal::init).
     pub fn from_env() -> Self {
         let (path, watchdog) = take_env();
         Self::new(path).with_watchdog(watchdog.unwrap_or_default())

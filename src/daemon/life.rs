@@ -168,7 +168,7 @@ pub(super) struct Daemon {
     pub(super) probes: Probes,
     /// Held while the clients are being counted for somebody.
     pub(super) counting: Rc<Mutex<()>>,
-    log: Log,
+    pub(super) log: Log,
     pub(super) coordinator: Coordinator,
     pub(super) updates: mpsc::Receiver<Update>,
     pub(super) logind: Logind,

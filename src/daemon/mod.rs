@@ -85,16 +85,19 @@ pub fn main<E: Display>(start_allocator: impl FnOnce() -> Result<(), E>) -> Exit
     let outcome = inherited
         .map_err(|error| setup::StartError::Inherited { source: error })
         .and_then(|inherited| {
+            let log = log.clone();
             let ways = life::Ways { notifier, log };
             life::live(args.run, arguments_after_program(), inherited, ways)
         });
-    match outcome {
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error.report();
             ExitCode::from(error.exit_code())
         }
-    }
+    };
+    log.flush();
+    code
 }
 
 fn arguments_after_program() -> Vec<OsString> {

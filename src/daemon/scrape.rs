@@ -22,6 +22,7 @@ impl Daemon {
         let source = Source {
             edge: self.edge.clone(),
             outlet: self.outlet.clone(),
+            log: self.log.clone(),
         };
         let open = || Endpoint::open(listener.try_clone()?, source);
         open().map(Some).map_err(|source| StartError::System {

@@ -61,14 +61,16 @@ enum Acceptor {
 }
 
 impl Acceptor {
-    fn new(socket: ListeningSocket) -> io::Result<Self> {
+    fn new(socket: ListeningSocket, stall_timeout: Duration) -> io::Result<Self> {
         Ok(match socket {
             ListeningSocket::Tcp(socket) => {
-                // Accepted sockets inherit both (tcp(7)). A message that is ready goes out now,
-                // not when the last one was acknowledged; and who has vanished is found out.
+                // Accepted sockets inherit all of it (tcp(7)). A message that is ready goes out
+                // now, not when the last one was acknowledged; who has vanished is found out, and
+                // so is who takes nothing while something waits for him.
                 let options = SockRef::from(&socket);
                 options.set_tcp_nodelay(true)?;
                 options.set_tcp_keepalive(&KEEPALIVE)?;
+                options.set_tcp_user_timeout(Some(stall_timeout))?;
                 Self::Tcp(TcpListener::from_std(socket)?)
             }
             ListeningSocket::Unix(socket) => Self::Unix(UnixListener::from_std(socket)?),
@@ -100,7 +102,8 @@ pub(super) async fn accept(worker: Rc<Worker>, post: Post, handshakes: Arc<Semap
         socket,
         cookie,
     } = post;
-    let acceptor = match Acceptor::new(socket) {
+    let stall_timeout = worker.shared.limits.load().stall_timeout;
+    let acceptor = match Acceptor::new(socket, stall_timeout) {
         Ok(acceptor) => acceptor,
         Err(error) => {
             failing(&door.name, &error);

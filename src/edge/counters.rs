@@ -51,6 +51,8 @@ counters! {
     requests,
     /// Connections that were cut off because of `limits.handshake_timeout`.
     handshake_timeouts,
+    /// Connections that were cut off because of `limits.stall_timeout`.
+    stalled,
     /// Requests answered with 431 because of `limits.header_bytes`.
     headers_too_large,
     /// Requests that no backend could answer.
@@ -106,6 +108,7 @@ impl Counters {
         };
         add(&self.backend_lost, ending.backend_lost.into());
         add(&self.torn, ending.torn.into());
+        add(&self.stalled, ending.stalled.into());
         add(
             &self.client_violations,
             ending.client_violation.is_some().into(),

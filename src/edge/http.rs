@@ -3,6 +3,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::error::Error as _;
+use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -177,6 +179,8 @@ impl Connection {
         let counters = &self.worker.shared.counters;
         if error.is_parse_too_large() {
             count(&counters.headers_too_large);
+        } else if is_stalled(error) {
+            count(&counters.stalled);
         } else if error.is_timeout() && !self.asked.get() {
             // Afterwards it is a connection that was kept for another request and got none.
             count(&counters.handshake_timeouts);
@@ -308,6 +312,12 @@ impl Connection {
         let routes = self.worker.routes(self.socket);
         routes.find(&self.door.name, host, path).cloned()
     }
+}
+
+/// The kernel has given up on a client that takes nothing (`limits.stall_timeout`).
+fn is_stalled(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(|cause: &io::Error| cause.kind() == io::ErrorKind::TimedOut)
 }
 
 /// An answer of our own: a status and a line of text.

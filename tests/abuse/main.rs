@@ -3,7 +3,11 @@
 //! exchange messages, and the memory of the process is watched. The table of it is printed at the
 //! end; README.md beside this file has one.
 
+mod backends;
+mod clients;
+mod crowds;
 mod recorder;
+mod scene;
 mod strict;
 
 #[path = "../relay/frame.rs"]
@@ -27,11 +31,21 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = strict::TRIALS.iter().map(|&(name, trial)| {
+    let all = [
+        strict::TRIALS,
+        clients::TRIALS,
+        backends::TRIALS,
+        crowds::TRIALS,
+    ];
+    let trials = all.into_iter().flatten().map(|&(name, trial)| {
         Trial::test(name, move || {
             trial();
             Ok::<(), Failed>(())
         })
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    if !arguments.list {
+        println!("{}", scene::table());
+    }
+    conclusion.exit_code()
 }

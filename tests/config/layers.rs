@@ -231,10 +231,10 @@ fn unknown_variables_are_named() {
         .variable("BATOND_", "5");
     assert_snapshot!(folder.told(), @r#"
     BATOND_: "": is not a known key (known: BATOND_WORKERS, BATOND_LISTENER, BATOND_CERTIFICATE, BATOND_SERVICE, BATOND_RESTART, BATOND_LIMITS, BATOND_METRICS)
-    BATOND_LIMITS: limits: is a table (set one of its keys: clients, handshakes, handshake_timeout, header_bytes)
+    BATOND_LIMITS: limits: is a table (set one of its keys: clients, handshakes, handshake_timeout, stall_timeout, header_bytes)
     BATOND_LIMITS_CLIENTS: limits_clients: is not a known key (two underscores stand between levels: BATOND_LIMITS__CLIENTS?)
     BATOND_LIMITS__CLEINTS: limits.cleints: is not a known key (did you mean BATOND_LIMITS__CLIENTS?)
-    BATOND_LIMITS__COLOUR: limits.colour: is not a known key (known: BATOND_LIMITS__CLIENTS, BATOND_LIMITS__HANDSHAKES, BATOND_LIMITS__HANDSHAKE_TIMEOUT, BATOND_LIMITS__HEADER_BYTES)
+    BATOND_LIMITS__COLOUR: limits.colour: is not a known key (known: BATOND_LIMITS__CLIENTS, BATOND_LIMITS__HANDSHAKES, BATOND_LIMITS__HANDSHAKE_TIMEOUT, BATOND_LIMITS__STALL_TIMEOUT, BATOND_LIMITS__HEADER_BYTES)
     BATOND_LIMTS__CLIENTS: limts: is not a known key (did you mean BATOND_LIMITS?)
     BATOND_SERVICE: service: needs a name and a key (for example BATOND_SERVICE__NAME__LISTENERS)
     BATOND_SERVICE__CHAT: service.chat: is a table (set one of its keys: listeners, hosts, paths, backends, unit, restart)

@@ -264,7 +264,7 @@ colour = 1
     batond.toml:5:11: limits.clients: must be from 1 to 10000000, not 0
         clients = 0
                   ^
-    batond.toml:6:1: limits.colour: is not a known key (known here: clients, handshakes, handshake_timeout, header_bytes)
+    batond.toml:6:1: limits.colour: is not a known key (known here: clients, handshakes, handshake_timeout, stall_timeout, header_bytes)
         colour = 1
         ^^^^^^
     conf.d/1.toml:2:11: listener.ws.address: "x" is not an address to listen on (write it as "[::]:443", "192.0.2.1:443" or "unix:/run/x.sock")

@@ -208,7 +208,7 @@ listn = \"[::]:1\"
 #[test]
 fn unknown_keys_are_told_with_the_known_ones() {
     assert_snapshot!(told("[limits]\ncolour = \"red\"\n[\"a b\".c]\n"), @r#"
-    batond.toml:2:1: limits.colour: is not a known key (known here: clients, handshakes, handshake_timeout, header_bytes)
+    batond.toml:2:1: limits.colour: is not a known key (known here: clients, handshakes, handshake_timeout, stall_timeout, header_bytes)
         colour = "red"
         ^^^^^^
     batond.toml:3:2: "a b": is not a known key (known here: workers, listener, certificate, service, restart, limits, metrics)

@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
@@ -41,8 +41,9 @@ fn say() {
 fn stderr_gets_readable_lines() {
     const NAME: &str = "journal::stderr_gets_readable_lines";
     if rerun::role().is_some() {
-        journal::init(None).unwrap();
-        return say();
+        let log = journal::init(None).unwrap();
+        say();
+        return log.flush();
     }
     let output = rerun::succeed(rerun::command(NAME, "logger"));
     let lines = String::from_utf8(output.stderr).unwrap();
@@ -81,7 +82,7 @@ fn the_level_is_set_at_start_and_changed_later() {
         log.set_level("trace").unwrap();
         tracing::trace!("shown at trace");
         assert!(journal::init(None).is_err());
-        return;
+        return log.flush();
     }
     let output = rerun::succeed(rerun::command(NAME, "logger"));
     let lines = String::from_utf8(output.stderr).unwrap();
@@ -109,8 +110,9 @@ fn without_journalds_socket_the_stream_gets_priorities() {
             log_to_stream(NAME);
         }
         Some(_) => {
-            journal::init(Some("debug")).unwrap();
+            let log = journal::init(Some("debug")).unwrap();
             say();
+            log.flush();
         }
         None => {
             let Some(command) = in_namespace(NAME) else {
@@ -136,13 +138,100 @@ fn without_journalds_socket_the_stream_gets_priorities() {
 fn a_stream_that_is_not_stderr_is_not_the_journal() {
     const NAME: &str = "journal::a_stream_that_is_not_stderr_is_not_the_journal";
     if rerun::role().is_some() {
-        journal::init(None).unwrap();
-        return say();
+        let log = journal::init(None).unwrap();
+        say();
+        return log.flush();
     }
     let mut command = rerun::command(NAME, "logger");
     command.env("JOURNAL_STREAM", "1:1");
     let lines = String::from_utf8(rerun::succeed(command).stderr).unwrap();
     assert!(lines.contains(" INFO bound 127.0.0.1:443"), "{lines}");
+}
+
+/// The network decides how often something is worth a word; the log gets the first ones.
+#[test]
+fn what_repeats_itself_is_left_out() {
+    const NAME: &str = "journal::what_repeats_itself_is_left_out";
+    if rerun::role().is_some() {
+        let log = journal::init(None).unwrap();
+        for number in 0..1000 {
+            for service in ["one", "two"] {
+                event!(
+                    WARN,
+                    message_id::PROTOCOL_VIOLATION,
+                    baton_service = service,
+                    baton_client = number,
+                    "{service}: breach {number}"
+                );
+            }
+        }
+        tracing::warn!("something else");
+        log.flush();
+        assert_eq!((log.left_out(), log.lost()), (2 * 980, 0));
+        return;
+    }
+    let output = rerun::succeed(rerun::command(NAME, "logger"));
+    let lines = String::from_utf8(output.stderr).unwrap();
+    let count = |what: &str| lines.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(
+        (count(" WARN one: breach"), count(" WARN two: breach")),
+        (20, 20)
+    );
+    assert_eq!(count("something else"), 1);
+}
+
+/// journald stands still and its socket is full: whoever logs must not notice.
+#[test]
+fn a_journald_that_stands_still_holds_nobody_up() {
+    const NAME: &str = "journal::a_journald_that_stands_still_holds_nobody_up";
+    const ENTRIES: u64 = 20_000;
+    match rerun::role().as_deref() {
+        Some("namespace") => {
+            empty_run();
+            fs::create_dir_all("/run/systemd/journal").unwrap();
+            let journald = UnixDatagram::bind("/run/systemd/journal/socket").unwrap();
+            let mut logger = rerun::command(NAME, "stream")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut lines = BufReader::new(logger.stdout.take().unwrap()).lines();
+            let said = lines
+                .by_ref()
+                .map_while(Result::ok)
+                .find(|line| line.contains("lost"));
+            println!("{}", said.expect("the logger did not come to its end"));
+            // Now it goes on, and is told what it has missed.
+            let mut entry = [0; 64 * 1024];
+            while !String::from_utf8_lossy(&entry).contains("log entries were lost") {
+                journald.recv(&mut entry).unwrap();
+            }
+            drop(logger.stdin.take());
+            assert!(logger.wait().unwrap().success());
+        }
+        Some("stream") => log_to_stream(NAME),
+        Some(_) => {
+            let log = journal::init(Some("debug")).unwrap();
+            for number in 0..ENTRIES {
+                tracing::debug!("entry {number}");
+            }
+            println!("{} entries lost", log.lost());
+            // One after journald has gone on.
+            io::stdin().read_to_end(&mut Vec::new()).unwrap();
+            log.flush();
+        }
+        None => {
+            let Some(command) = in_namespace(NAME) else {
+                return;
+            };
+            let output = String::from_utf8(rerun::succeed(command).stdout).unwrap();
+            let lost = output
+                .lines()
+                .find_map(|line| line.split_once(" entries lost"));
+            let lost = lost.and_then(|(lost, _)| lost.rsplit(' ').next()?.parse().ok());
+            assert!(lost.is_some_and(|lost: u64| lost > ENTRIES / 2), "{output}");
+        }
+    }
 }
 
 /// A real journald in namespaces of its own, so that the machine's journal sees nothing of it.
@@ -153,8 +242,9 @@ fn journald_gets_every_field() {
         Some("namespace") => serve_journal(NAME),
         Some("stream") => log_to_stream(NAME),
         Some(_) => {
-            journal::init(Some("trace")).unwrap();
+            let log = journal::init(Some("trace")).unwrap();
             say();
+            log.flush();
         }
         None => {
             if fs::metadata(JOURNALD).is_err() {

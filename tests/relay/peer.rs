@@ -66,6 +66,15 @@ impl Peer {
         }
     }
 
+    /// Has TLS go on with other keys, and the daemon's side too (RFC 8446 §4.6.3).
+    #[allow(dead_code)]
+    pub(crate) fn refresh_keys(&mut self) {
+        match &mut self.stream {
+            Stream::Tls(session) => session.conn.refresh_traffic_keys().expect("TLS 1.3"),
+            _ => panic!("this connection has no TLS"),
+        }
+    }
+
     pub(crate) fn socket(&self) -> &TcpStream {
         match &self.stream {
             Stream::Tcp(socket) => socket,
@@ -186,7 +195,7 @@ impl Peer {
     /// Everything up to the end, which must come in order.
     pub(crate) fn take_all(&mut self) -> Vec<u8> {
         while self.fill() {}
-        std::mem::take(&mut self.ahead)
+        self.take_now()
     }
 
     /// The next frame. None: the end, between two frames and in order.

@@ -28,7 +28,22 @@ pub fn write(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
     jobs(now, page)?;
     certificates(now, page)?;
     problems(now, page)?;
+    log(now, page)?;
     process(now, page)
+}
+
+fn log(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
+    let (lost, left_out) = now.log;
+    page.counter(
+        "batond_log_entries_lost",
+        "Log entries that were lost, because journald or the reader of stderr took none.",
+        [([], lost)],
+    )?;
+    page.counter(
+        "batond_log_entries_left_out",
+        "Log entries that were left out, because 20 of their kind had been written in 30 s.",
+        [([], left_out)],
+    )
 }
 
 fn daemon(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
@@ -106,6 +121,7 @@ fn limits(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
             ([("limit", "clients")], counts.refused),
             ([("limit", "handshakes")], counts.handshake_waits),
             ([("limit", "handshake_timeout")], counts.handshake_timeouts),
+            ([("limit", "stall_timeout")], counts.stalled),
             ([("limit", "header_bytes")], counts.headers_too_large),
             ([("limit", "max_held")], full),
         ],

@@ -8,6 +8,7 @@ use super::process::Process;
 use crate::certificate::ledger::reason::Reason;
 use crate::config::Limits;
 use crate::control::command::Outlet;
+use crate::control::journal::Log;
 use crate::control::view::View;
 use crate::edge::Edge;
 use crate::edge::counters::{Counts, ServiceCounts};
@@ -19,6 +20,8 @@ pub struct Source {
     pub edge: Rc<Edge>,
     /// What the control loop shows, at most half a second old.
     pub outlet: Outlet,
+    /// What counts the entries that it drops.
+    pub log: Log,
 }
 
 /// What was read.
@@ -37,6 +40,8 @@ pub struct Snapshot {
     pub clients: u64,
     /// The limits that hold.
     pub limits: Arc<Limits>,
+    /// Log entries that were lost, and that were left out.
+    pub log: (u64, u64),
     /// Of the kernel.
     pub process: Process,
 }
@@ -77,6 +82,7 @@ impl Source {
             connections: self.edge.connections() as u64,
             clients: self.edge.clients() as u64,
             limits: self.edge.limits(),
+            log: (self.log.lost(), self.log.left_out()),
             process: Process::now(),
         }
     }

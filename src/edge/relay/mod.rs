@@ -10,6 +10,7 @@ mod pass;
 mod telling;
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -40,6 +41,8 @@ struct Half {
     eof: bool,
     /// A Close has been sent to it.
     close_sent: bool,
+    /// It has left all that was sent to it for longer than `limits.stall_timeout`.
+    stalled: bool,
     /// It takes nothing any more: a write failed, or the end of our direction has been sent.
     deaf: bool,
 }
@@ -53,6 +56,7 @@ impl Half {
             speaks: true,
             eof: false,
             close_sent: false,
+            stalled: false,
             deaf: false,
         }
     }
@@ -64,9 +68,16 @@ impl Half {
 
     fn send(&mut self, cx: &mut Context<'_>, bytes: &[u8], records: &mut Records) {
         // A failed write says nothing about what can still be read, so only this direction ends.
-        if !self.deaf && self.wire.send(cx, bytes, records).is_err() {
+        if !self.deaf
+            && let Err(error) = self.wire.send(cx, bytes, records)
+        {
+            self.note_failure(&error);
             self.deaf = true;
         }
+    }
+
+    fn note_failure(&mut self, error: &io::Error) {
+        self.stalled |= error.kind() == io::ErrorKind::TimedOut;
     }
 
     /// As [`Self::send`], when [`Self::end`] comes next.
@@ -83,8 +94,10 @@ impl Half {
         }
         match self.wire.poll_flush_backlog(cx) {
             Poll::Pending => false,
-            Poll::Ready(result) => {
-                self.deaf = result.is_err();
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(error)) => {
+                self.note_failure(&error);
+                self.deaf = true;
                 true
             }
         }
@@ -164,7 +177,10 @@ impl Relay {
             match self.settle(cx, scratch) {
                 Settled::Moved => {}
                 Settled::Waiting => return Poll::Pending,
-                Settled::Ended => return Poll::Ready(std::mem::take(&mut self.ending)),
+                Settled::Ended => {
+                    self.ending.stalled = self.client.stalled;
+                    return Poll::Ready(std::mem::take(&mut self.ending));
+                }
             }
         }
         cx.waker().wake_by_ref();

@@ -17,6 +17,8 @@ pub(in crate::edge) struct Ending {
     pub(in crate::edge) backend_lost: bool,
     /// The client was cut off without a Close, since the backend was gone inside a frame.
     pub(in crate::edge) torn: bool,
+    /// The client was cut off because it took nothing any more.
+    pub(in crate::edge) stalled: bool,
 }
 
 /// What became of an announcement to one client.

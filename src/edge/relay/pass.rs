@@ -147,9 +147,12 @@ impl Half {
     fn receive(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<usize> {
         scratch.plaintext.clear();
         scratch.plaintext.extend(&self.held);
-        self.wire
-            .poll_receive(cx, scratch)
-            .map(|result| result.unwrap_or(0))
+        self.wire.poll_receive(cx, scratch).map(|result| {
+            result.unwrap_or_else(|error| {
+                self.note_failure(&error);
+                0
+            })
+        })
     }
 
     fn hold(&mut self, rest: &[u8]) {
