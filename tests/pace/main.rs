@@ -241,6 +241,26 @@ fn the_held_are_let_in_at_the_pace_of_the_backend() {
 }
 
 #[test]
+fn the_held_do_not_wait_for_a_host_that_is_full_of_other_things() {
+    let host = host(2, 500.0);
+    let mut pace = Pace::in_again(settings(host));
+    let mut let_in = 0;
+    let mut now = Duration::ZERO;
+    while let_in < 1_000 {
+        // All who were let in are through by the next look, whatever others wait for.
+        let seen = Seen {
+            told: let_in,
+            back: let_in,
+            latency: Some(Duration::from_millis(5) + now / 4),
+            busy: Some(1.0),
+        };
+        let_in += pace.next(now, seen);
+        now += Duration::from_millis(100);
+        assert!(now < Duration::from_secs(10), "{let_in} by now");
+    }
+}
+
+#[test]
 fn a_spread_that_is_set_is_kept() {
     let host = host(4, 5_000.0);
     let mix = &[(1.0, Client::Immediate)];

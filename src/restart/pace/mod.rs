@@ -69,6 +69,10 @@ const RATE_WINDOW: Duration = Duration::from_millis(500);
 /// is ten times what they cost on a common one.
 const LEAST_PER_CORE: f64 = 250.0;
 
+/// Clients a second and core that are asked even of a host that is full, and finishes less: it has
+/// other things to do, and whoever waits is not to wait for those to end.
+const LEAST_OF_FULL: f64 = 25.0;
+
 /// No two calls count as further apart: after a pause nobody is owed a burst.
 const LONGEST_STEP: Duration = Duration::from_millis(250);
 
@@ -229,7 +233,7 @@ impl Pace {
             return self.spend(step);
         }
         self.adapt(step);
-        if self.full && self.worse {
+        if self.full && self.worse && !self.is_full_of_others() {
             0
         } else {
             self.spend(step)
@@ -289,13 +293,17 @@ impl Pace {
             if self.finished != self.now {
                 return;
             }
+            if self.is_full_of_others() {
+                return;
+            }
             // The window may still reach into the time before it was full.
             let spell = self.now.saturating_sub(self.filled) < RATE_WINDOW;
             let before = self.capacity.filter(|_| spell).unwrap_or(1.0);
             let capacity = self.returns().max(before);
             self.filled = self.now;
             self.capacity = Some(capacity);
-            self.rate = CRUISE_GAIN * capacity / coming;
+            let least = LEAST_OF_FULL * self.settings.cores.max(1) as f64;
+            self.rate = (CRUISE_GAIN * capacity / coming).max(least);
             self.stage = Stage::Cruise;
             return;
         }
@@ -351,6 +359,16 @@ impl Pace {
         }
         let time = self.canary_took.mul_f64(AHEAD).min(AHEAD_MAX);
         growth.max(0.0) * time.as_secs_f64()
+    }
+
+    /// Those who are at the door when they are let in, and are through at once, are not what the
+    /// host is full of: how many they are says nothing about what it can do.
+    fn is_full_of_others(&self) -> bool {
+        let Some((_, seen)) = self.history.back() else {
+            return false;
+        };
+        let under_way = seen.told.saturating_sub(seen.back) as f64;
+        self.delay().is_zero() && under_way < self.rate * RATE_WINDOW.as_secs_f64()
     }
 
     /// Returns a second.
