@@ -111,6 +111,9 @@ impl Daemon {
             self.probes.soon();
         }
         for news in update.news {
+            if let News::Swapped { name } = &news {
+                self.probes.renewed(name);
+            }
             tell(&news, &before, &self.in_use);
         }
         self.shown.certify(&self.in_use);

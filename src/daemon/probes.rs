@@ -21,8 +21,9 @@ use crate::restart::lifecycle::Phase;
 /// After a change: until whoever served before has let go, and swaps that come in a row are over.
 const SOON: Duration = Duration::from_secs(2);
 
-/// What is seen once may be half of a change: it counts when it is seen again.
-const AGAIN: Duration = Duration::from_secs(10);
+/// What is seen once may be half of a change: it counts when it is seen again. Longer than it takes
+/// until a change without events is found ([`crate::certificate::keeper::POLL`]).
+const AGAIN: Duration = Duration::from_secs(15);
 
 /// How often it is looked without a cause.
 const EVERY: Duration = Duration::from_secs(5 * 60);
@@ -57,6 +58,11 @@ impl Probes {
             running: None,
             doubted: BTreeSet::new(),
         }
+    }
+
+    /// Another certificate is served: that the one before was old says nothing of it.
+    pub(super) fn renewed(&mut self, name: &str) {
+        self.doubted.remove(&(name.to_owned(), Kind::Stale));
     }
 
     /// Something has changed. What is under way goes by what was before.
