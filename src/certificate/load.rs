@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::CertificateError;
-use rustls::crypto::aws_lc_rs;
+use rustls::InconsistentKeys;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::file::File;
 use super::finding::{Fault, Finding, Part};
@@ -67,9 +69,22 @@ pub fn pair(chain: &File, key: &File) -> Result<Arc<CertifiedKey>, LoadError> {
             return Err(LoadError(findings.map(|finding| *finding).collect()));
         }
     };
-    CertifiedKey::from_der(certificates, private, &aws_lc_rs::default_provider())
+    certified(certificates, &private)
         .map(Arc::new)
         .map_err(|error| LoadError(vec![*refused(error, chain, key)]))
+}
+
+/// As `CertifiedKey::from_der`, which takes the key and lets go of it as it is. What the
+/// cryptography keeps of it is wiped when it is freed (`OPENSSL_free` in AWS-LC's crypto/mem.c).
+fn certified(
+    certificates: Vec<CertificateDer<'static>>,
+    private: &PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, rustls::Error> {
+    let certified = CertifiedKey::new(certificates, any_supported_type(private)?);
+    match certified.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+        Err(error) => Err(error),
+    }
 }
 
 fn refused(error: rustls::Error, chain: &File, key: &File) -> Box<Finding> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
 
 use super::file::{FILE_MAX, File, Unreadable};
 use super::finding::{Fault, Finding, Part};
@@ -22,11 +23,12 @@ pub fn certificates(file: &File, part: Part) -> Result<Vec<CertificateDer<'stati
     Ok(certificates)
 }
 
-/// The one private key of a file.
+/// The one private key of a file. It is wiped when it is let go of, as the file's content is; what
+/// the PEM reader puts together on its way is not.
 ///
 /// # Errors
 /// What is wrong with the file.
-pub fn private_key(file: &File) -> Result<PrivateKeyDer<'static>, Box<Finding>> {
+pub fn private_key(file: &File) -> Result<Zeroizing<PrivateKeyDer<'static>>, Box<Finding>> {
     let part = Part::Key;
     let bytes = bytes(file, part)?;
     if holds(bytes, "ENCRYPTED") {
@@ -38,7 +40,7 @@ pub fn private_key(file: &File) -> Result<PrivateKeyDer<'static>, Box<Finding>> 
             "write it in clear with `openssl pkey -in FILE -out KEY`, readable by batond alone",
         ));
     }
-    let mut keys = PrivateKeyDer::pem_slice_iter(bytes);
+    let mut keys = PrivateKeyDer::pem_slice_iter(bytes).map(|key| key.map(Zeroizing::new));
     let Some(key) = keys.next() else {
         return Err(missing(Wanted::Key, bytes, file, part));
     };

@@ -26,3 +26,4 @@ mod faults;
 mod probe;
 mod reasons;
 mod scene;
+mod secrets;
