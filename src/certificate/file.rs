@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File as OpenFile};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -19,7 +20,6 @@ pub const FILE_MAX: u64 = 1 << 20;
 const LINKS_MAX: usize = 40;
 
 /// One of the files of a certificate, as it was found on disk.
-#[derive(Debug)]
 pub struct File {
     /// As the configuration has it.
     pub path: PathBuf,
@@ -27,6 +27,17 @@ pub struct File {
     pub target: Option<PathBuf>,
     /// At most [`FILE_MAX`] bytes and one more. Zeroised when dropped, since it may be a key.
     pub content: Result<Zeroizing<Vec<u8>>, Unreadable>,
+}
+
+/// Without the content, which may be a key.
+impl fmt::Debug for File {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("File")
+            .field("path", &self.path)
+            .field("target", &self.target)
+            .field("bytes", &self.content.as_ref().map(|content| content.len()))
+            .finish()
+    }
 }
 
 /// Why a file cannot be read.

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use batond::certificate::leaf;
 use batond::certificate::load;
@@ -20,12 +21,14 @@ use crate::bus::Bus;
 use crate::issue::Identity;
 use crate::scene::{HOST, Scene, failures};
 use crate::scrape::samples;
+use crate::support::PATIENCE;
 use crate::support::batond::Launch;
 use crate::support::sockets::Sockets;
 use crate::world::{World, succeeded};
 
 /// What `batonctl certificates` knows of the look, once there was one that saw this.
 fn seen(world: &World, what: &str) -> String {
+    let begun = Instant::now();
     loop {
         let output = world.ctl(&["certificates", "--json"]);
         succeeded(&output);
@@ -34,6 +37,7 @@ fn seen(world: &World, what: &str) -> String {
         if probe.starts_with(what) {
             return probe;
         }
+        assert!(begun.elapsed() < PATIENCE, "{probe:?} instead of {what:?}");
     }
 }
 

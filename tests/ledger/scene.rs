@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use batond::demo::backend::Backend;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::issue::{Identity, bundle};
+use crate::support::PATIENCE;
 use crate::world::{World, address, succeeded};
 
 /// What clients dial.
@@ -62,10 +64,12 @@ impl Scene {
 
     /// Waits until this many have failed in all, and gives the latest one.
     pub(crate) fn failed(&self, times: usize) -> Value {
+        let begun = Instant::now();
         loop {
             let failures = self.failures();
             let latest = failures["latest"].as_array().unwrap();
             assert!(latest.len() <= times, "{failures:#}");
+            assert!(begun.elapsed() < PATIENCE, "{failures:#}");
             if latest.len() == times {
                 return latest[0].clone();
             }
