@@ -240,6 +240,5 @@ fn a_backend_that_takes_connections_and_ends_them_at_once_is_away() {
         assert_eq!(client.message().status(), 101);
         break;
     }
-    let log = world.batond.log();
-    assert!(log.contains("it ends connections at once"), "{log}");
+    world.batond.wait_for_log("it ends connections at once", 1);
 }

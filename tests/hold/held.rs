@@ -94,6 +94,9 @@ fn newcomers_are_held_until_the_backend_is_there() {
     client.send(upgrade("/", HOST, ""));
     asked(&world.backend).send(switching(""));
     assert_eq!(client.message().status(), 101);
+    world
+        .batond
+        .wait_for_log("service.app: a backend answers again", 1);
     let log = world.batond.log();
     for said in [
         "service.app: cannot connect to ",
@@ -163,6 +166,7 @@ fn who_has_waited_long_enough_gets_a_503_and_a_time_to_come_back() {
             assert_eq!(body, "the service is not there at the moment\n");
         }
     }
+    world.batond.wait_for_log("cannot connect to", 1);
     let log = world.batond.log();
     assert_eq!(log.matches("cannot connect to").count(), 1, "{log}");
 }
@@ -181,6 +185,7 @@ fn a_newcomer_too_many_gets_a_503_at_once() {
         let (_, body) = refused(&mut client);
         assert!(body.contains("too many"), "{body}");
     }
+    world.batond.wait_for_log("max_held: 2 newcomers wait", 1);
     let log = world.batond.log();
     assert_eq!(
         log.matches("max_held: 2 newcomers wait").count(),
