@@ -42,12 +42,9 @@ fn a_backend_that_is_down_is_a_503_with_a_reason_and_a_time_to_come_back() {
                 assert_eq!(body, "the service is not there at the moment\n");
             }
         }
-        assert!(
-            world
-                .batond
-                .log()
-                .contains("service.app: cannot connect to ")
-        );
+        world
+            .batond
+            .wait_for_log("service.app: cannot connect to ", 1);
     }
 }
 

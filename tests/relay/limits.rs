@@ -25,12 +25,9 @@ fn a_newcomer_too_many_gets_a_503_and_the_next_after_one_has_left_is_welcome() {
         assert_eq!(answer.values("connection"), ["close"]);
         client.ended();
     }
-    assert!(
-        world
-            .batond
-            .log()
-            .contains("limits.clients: 2 clients are connected")
-    );
+    world
+        .batond
+        .wait_for_log("limits.clients: 2 clients are connected", 1);
     for (client, backend) in &mut inside {
         client.say(&[Frame::text("still here")]);
         backend.hear(&[Frame::text("still here")]);
