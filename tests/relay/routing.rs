@@ -159,6 +159,7 @@ backends = ["{}"]
     );
     let sockets = Sockets::new();
     let mut batond = Launch::new(&config).sockets(&sockets).start();
+    batond.wait_for_log("listener.both: bound to ", 1);
     let log = batond.log();
     let bound = log
         .lines()
