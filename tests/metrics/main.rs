@@ -14,6 +14,7 @@ mod support;
 #[allow(dead_code)]
 mod world;
 
+mod cost;
 mod endpoint;
 mod figures;
 mod formats;
