@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::certificates::Happened;
+use super::handover::Unprepared;
 use super::life::{BUS_DEADLINE, Daemon};
 use crate::control::command::{Answer, Command, Refusal, Request, UnitCommand};
 use crate::control::jobs::{JobId, JobKind, Report};
@@ -19,7 +20,7 @@ use crate::control::problem::{self, Problem, Severity};
 use crate::control::signals::Signal;
 use crate::edge::Departure;
 use crate::event;
-use crate::restart::handoff::{Departing, HandoffError, Predecessor, Progress, Successor};
+use crate::restart::handoff::{Departing, Predecessor, Progress, Successor};
 use crate::restart::lifecycle::{Action, Event, Phase};
 
 /// How often the state is looked at for `STATUS=` and for progress reports.
@@ -43,7 +44,7 @@ impl Daemon {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut watchdog = self.notifier.watchdog_interval().map(interval);
-        let mut preparing: Option<Pending<Result<Successor, HandoffError>>> = None;
+        let mut preparing: Option<Pending<Result<Successor, Unprepared>>> = None;
         let mut draining: Option<Pending<()>> = None;
         let mut answering: Option<Pending<bool>> = None;
         // With KillMode=mixed systemd kills what is left when the main process ends: outwait a
@@ -51,7 +52,7 @@ impl Daemon {
         let mut outwait = None;
         while self.phase != Phase::Ended || predecessor.is_some() {
             let mut answer = None;
-            let mut failure = String::new();
+            let mut failure = None;
             let event = tokio::select! {
                 signal = self.signals.recv() => Some(match signal {
                     Signal::Terminate => Event::Terminate,
@@ -93,11 +94,13 @@ impl Daemon {
                     }
                 },
                 result = done(&mut preparing) => {
-                    self.advance_upgrade("handing over");
+                    if result.is_ok() {
+                        self.advance_upgrade("handing over");
+                    }
                     Some(match self.commit(result).await {
                         Ok(()) => Event::SuccessorServes,
-                        Err(reason) => {
-                            failure = reason;
+                        Err(refusal) => {
+                            failure = Some(refusal);
                             Event::SuccessorFailed
                         }
                     })
@@ -201,8 +204,12 @@ impl Daemon {
                 }
                 Action::CarryOn => {
                     preparing = None;
-                    self.note_upgrade_failed(&failure);
-                    self.end_upgrade(Err(Refusal::HandoffFailed(failure)));
+                    if let Some(Refusal::HandoffFailed(why)) = &failure {
+                        self.note_upgrade_failed(why);
+                    }
+                    if let Some(refusal) = failure {
+                        self.end_upgrade(Err(refusal));
+                    }
                 }
                 Action::HandOver => {
                     self.certificates.let_go();

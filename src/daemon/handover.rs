@@ -2,10 +2,14 @@
 
 use std::ffi::OsString;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::control_loop::Pending;
 use super::life::Daemon;
+use super::reload;
+use super::setup::StartError;
+use crate::control::command::Refusal;
 use crate::control::message_id;
 use crate::edge::listener::{Listener, OfferedSocket, PassedSocket};
 use crate::event;
@@ -15,15 +19,18 @@ use crate::restart::state::State;
 /// How long a successor may take until it is ready.
 const SUCCESSOR_DEADLINE: Duration = Duration::from_secs(30);
 
+/// Why there is no successor.
+pub(super) enum Unprepared {
+    /// It was not started: with what is on disk clients would fail who do not fail now.
+    Worse(StartError),
+    /// It does not get ready.
+    Failed(HandoffError),
+}
+
 impl Daemon {
-    /// Starts a successor of the same program, with the same arguments.
-    pub(super) fn prepare(&self) -> Pending<Result<Successor, HandoffError>> {
-        event!(
-            INFO,
-            message_id::HANDOFF_STARTED,
-            "starting a successor: {}",
-            self.program.display()
-        );
+    /// Starts a successor of the same program, with the same arguments, unless it would serve a
+    /// certificate that is worse than the one that is served.
+    pub(super) fn prepare(&self) -> Pending<Result<Successor, Unprepared>> {
         let launch = Launch {
             program: self.program.clone(),
             args: without_successor_option(&self.arguments),
@@ -35,7 +42,21 @@ impl Daemon {
             ..self.state.clone()
         }
         .encode();
+        let path = self.args.config.clone();
+        let (tickets, served) = (Arc::clone(&self.tickets), Arc::clone(&self.in_use));
         Box::pin(async move {
+            // Whatever else is wrong keeps the successor from serving, and it says so itself. It
+            // may be of another version, which knows settings that this one does not.
+            if let Err(error @ StartError::Worse { .. }) = reload::read(path, &tickets, &served).await
+            {
+                return Err(Unprepared::Worse(error));
+            }
+            event!(
+                INFO,
+                message_id::HANDOFF_STARTED,
+                "starting a successor: {}",
+                launch.program.display()
+            );
             let listeners = listeners.iter().map(Listener::offer);
             let offered: Vec<OfferedSocket<'_>> = listeners
                 .chain(aside.iter().map(PassedSocket::offer))
@@ -44,7 +65,9 @@ impl Daemon {
                 listeners: &offered,
                 state: &state,
             };
-            handoff::prepare(&launch, offer, SUCCESSOR_DEADLINE).await
+            handoff::prepare(&launch, offer, SUCCESSOR_DEADLINE)
+                .await
+                .map_err(Unprepared::Failed)
         })
     }
 
@@ -55,10 +78,15 @@ impl Daemon {
     /// Why the successor does not serve, in words.
     pub(super) async fn commit(
         &mut self,
-        prepared: Result<Successor, HandoffError>,
-    ) -> Result<(), String> {
+        prepared: Result<Successor, Unprepared>,
+    ) -> Result<(), Refusal> {
         let handed_over = match prepared {
-            Err(error) => Err(error.to_string()),
+            Err(Unprepared::Worse(error)) => {
+                let why = format!("{error} (`batond check` shows everything that is wrong)");
+                tracing::warn!("no handoff: {why}");
+                return Err(Refusal::Interlock(why));
+            }
+            Err(Unprepared::Failed(error)) => Err(error.to_string()),
             Ok(successor) => self.let_go(successor).await,
         };
         match handed_over {
@@ -86,7 +114,7 @@ impl Daemon {
                     "the successor does not serve, this process goes on: {error}"
                 );
                 self.accept_again().await;
-                Err(error)
+                Err(Refusal::HandoffFailed(error))
             }
         }
     }

@@ -1,5 +1,8 @@
 //! Nothing is begun that would serve what is on disk as long as that is worse (P4, P5).
 
+use std::fs;
+use std::path::Path;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -92,4 +95,40 @@ fn a_reload_that_comes_first_is_the_only_swap() {
     world.batond.main().signal(Signal::TERM);
     let log = world.batond.whole_log();
     assert_eq!(log.matches(SWAPPED).count(), RENEWALS, "{log}");
+}
+
+#[test]
+fn an_upgrade_is_refused_that_would_serve_another_pair_that_is_worse() {
+    const REFUSED: &str = "no handoff: certificate.one: clients would fail who do not fail";
+    let world = World::start::<Lego>();
+    let old = world.prober.served();
+    let main = world.batond.main().pid();
+    let other = world.place().join("other");
+    fs::create_dir(&other).unwrap();
+    Lego::begin(&other, &world.pki.expired());
+    let good = fs::read_to_string(world.batond.config()).unwrap();
+    let path = |place: &Path| Lego::paths(place).0.parent().unwrap().display().to_string();
+    let bad = good.replace(&path(&world.place()), &path(&other));
+    assert_ne!(bad, good);
+    fs::write(world.batond.config(), bad).unwrap();
+
+    let reload = world.ctl(&["reload"]);
+    assert_eq!(reload.status.code(), Some(CONFIG), "{reload:?}");
+    let upgrade = world.ctl(&["upgrade"]);
+    let told = String::from_utf8(upgrade.stderr).unwrap();
+    assert_eq!(upgrade.status.code(), Some(TEMPFAIL), "{told}");
+    assert!(
+        told.contains("clients would fail who do not fail"),
+        "{told}"
+    );
+    world.batond.wait_for_log(REFUSED, 1);
+    world.batond.main().signal(Signal::USR2);
+    world.batond.wait_for_log(REFUSED, 2);
+    assert_eq!(world.prober.served(), old);
+    assert_eq!(world.batond.main().pid(), main);
+
+    fs::write(world.batond.config(), good).unwrap();
+    let upgrade = world.ctl(&["upgrade"]);
+    assert!(upgrade.status.success(), "{upgrade:?}");
+    assert_ne!(world.batond.main().pid(), main);
 }
