@@ -151,6 +151,12 @@ impl Fault {
         self <= Self::CertificateUnusable
     }
 
+    /// It is said because of whom clients are taken to trust: a guess, unless the operator has
+    /// named the roots.
+    pub fn rests_on_roots(self) -> bool {
+        (Self::ChainIncomplete..=Self::AnchorNotRoot).contains(&self)
+    }
+
     /// It comes and goes with time. What does not was there when the clients that are connected
     /// now came.
     pub fn depends_on_time(self) -> bool {

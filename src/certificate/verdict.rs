@@ -72,15 +72,27 @@ impl Verdict {
 
     /// What makes this one worse than the one in service: findings that make a client fail, for a
     /// name, where the other one does not. Empty: it may take the other one's place.
+    ///
+    /// That clients do not trust the one in service rests on what is known of their roots, and
+    /// there may be clients who do: it is no excuse for other faults.
     pub fn worse_than<'a>(&'a self, served: &Self) -> Vec<&'a Finding> {
-        let failing = served.failing();
-        let new = |one: &&Finding| broken(one).any(|it| !covers(&failing, &it));
+        let surely = served.failing(|one| !one.fault.rests_on_roots());
+        let perhaps = served.failing(|_| true);
+        let new = |one: &&Finding| {
+            let failing = if one.fault.rests_on_roots() {
+                &perhaps
+            } else {
+                &surely
+            };
+            broken(one).any(|it| !covers(failing, &it))
+        };
         self.findings.iter().filter(new).collect()
     }
 
-    /// Which clients fail now, and with which names; no name: with all.
-    fn failing(&self) -> BTreeSet<(Client, Option<&str>)> {
-        self.findings.iter().flat_map(broken).collect()
+    /// Which clients fail now because of these, and with which names; no name: with all.
+    fn failing(&self, of: impl Fn(&Finding) -> bool) -> BTreeSet<(Client, Option<&str>)> {
+        let these = self.findings.iter().filter(|one| of(one));
+        these.flat_map(broken).collect()
     }
 }
 
@@ -167,6 +179,8 @@ mod tests {
         let name = finding(Fault::NameNotCovered);
         let one_name = verdict(&[name.clone().of_names(vec!["a.test".into()])]);
         let other_name = verdict(&[name.of_names(vec!["b.test".into()])]);
+        let untrusted = verdict(&[finding(Fault::UntrustedRoot)]);
+        let both = verdict(&[finding(Fault::UntrustedRoot), finding(Fault::Expired)]);
         let overdue = finding(Fault::RenewalOverdue).harmless(Severity::Warning);
         for (new, old, worse) in [
             (&good, &expired, false),
@@ -180,6 +194,14 @@ mod tests {
             (&one_name, &one_name, false),
             (&one_name, &expired, false),
             (&verdict(&[overdue]), &good, false),
+            (&untrusted, &good, true),
+            (&untrusted, &untrusted, false),
+            (&untrusted, &expired, false),
+            (&expired, &untrusted, true),
+            (&one_name, &untrusted, true),
+            (&both, &untrusted, true),
+            (&both, &expired, false),
+            (&verdict(&[finding(Fault::SelfSigned)]), &untrusted, false),
         ] {
             assert_eq!(!new.worse_than(old).is_empty(), worse, "{new:?} {old:?}");
         }

@@ -113,7 +113,7 @@ fn cause<'a>(failure: &Failure, served: &Served<'a>) -> Option<&'a Finding> {
     };
     let fits = |one: &&&Finding| match failure.reason {
         Reason::Expired => one.fault.depends_on_time(),
-        Reason::UnknownCa => (Fault::ChainIncomplete..=Fault::AnchorNotRoot).contains(&one.fault),
+        Reason::UnknownCa => one.fault.rests_on_roots(),
         Reason::Unsupported => {
             (Fault::WeakSignature..=Fault::UnknownCriticalExtension).contains(&one.fault)
         }
