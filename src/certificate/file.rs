@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File as OpenFile};
+use std::fs::{self, File as OpenFile, FileType};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use aws_lc_rs::digest::Context;
+use rustix::fs::OFlags;
 use rustix::process::{getegid, geteuid};
 use zeroize::Zeroizing;
 
@@ -78,6 +79,9 @@ pub enum Unreadable {
         /// Effective group of this process.
         gid: u32,
     },
+    /// It is a pipe, a device or a directory.
+    #[error("it is {0}, not a file")]
+    NoFile(&'static str),
     /// Another reason.
     #[error("{0}")]
     Other(io::Error),
@@ -89,7 +93,7 @@ impl File {
         Self {
             path: path.to_owned(),
             target: fs::canonicalize(path).ok(),
-            content: content(path).map_err(|error| explain(path, error)),
+            content: content(path),
         }
     }
 
@@ -121,13 +125,38 @@ impl File {
     }
 }
 
-fn content(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let file = OpenFile::open(path)?;
+fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
+    // A pipe without a writer would hold the reader up for ever (open(2)).
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let opened = OpenFile::options()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path);
+    let (file, found) = opened
+        .and_then(|file| file.metadata().map(|found| (file, found)))
+        .map_err(|error| explain(path, error))?;
+    if !found.is_file() {
+        return Err(Unreadable::NoFile(kind(found.file_type())));
+    }
+    bytes(file, found.len()).map_err(|error| explain(path, error))
+}
+
+fn bytes(file: OpenFile, length: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     // With all its room from the start: growing would leave copies of a key behind.
-    let room = file.metadata()?.len().min(FILE_MAX) + 1;
+    let room = length.min(FILE_MAX) + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or(0)));
     file.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn kind(of: FileType) -> &'static str {
+    if of.is_dir() {
+        "a directory"
+    } else if of.is_fifo() {
+        "a pipe"
+    } else {
+        "a device"
+    }
 }
 
 /// Goes the way to the file step by step to find what bars it.
@@ -249,6 +278,34 @@ mod tests {
             File::read(&at("round.pem")).content,
             Err(Unreadable::Other(_))
         ));
+    }
+
+    #[test]
+    fn what_is_no_file_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+        // Who blocked here would wait for a writer for ever.
+        let path = pipe.clone();
+        let (done, read) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send(told(&path)));
+        let told_of_pipe = read.recv_timeout(std::time::Duration::from_secs(60));
+        assert_eq!(
+            told_of_pipe.expect("the pipe holds the reader up"),
+            "it is a pipe, not a file"
+        );
+        assert_eq!(told(folder.path()), "it is a directory, not a file");
+        assert_eq!(told(Path::new("/dev/zero")), "it is a device, not a file");
+    }
+
+    #[test]
+    fn what_may_be_a_key_is_not_shown() {
+        let file = File::in_memory("x.key", "secret");
+        assert_eq!(
+            format!("{file:?}"),
+            "File { path: \"x.key\", target: Some(\"x.key\"), bytes: Ok(6) }"
+        );
     }
 
     #[test]

@@ -114,7 +114,7 @@ fn unreadable(error: &Unreadable, file: &File, part: Part) -> Box<Finding> {
             "let the group of batond in, with `chgrp` and `chmod g+rX`, or let systemd pass the \
              file with LoadCredential=",
         ),
-        Unreadable::Other(_) => (
+        Unreadable::NoFile(_) | Unreadable::Other(_) => (
             Fault::FileUnreadable,
             "write the path of a file that can be read",
         ),

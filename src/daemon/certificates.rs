@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -31,6 +32,8 @@ pub(super) enum Happened {
 pub(super) struct Certificates {
     /// None: the thread has died, or is not needed any more.
     keeper: Option<Keeper>,
+    /// It does not come round.
+    is_stuck: bool,
     pub(super) renewals: Renewals,
     /// Names of problems and what has them.
     raised: Vec<(&'static str, String)>,
@@ -40,6 +43,7 @@ impl Certificates {
     pub(super) fn keep(charge: Charge) -> io::Result<Self> {
         Ok(Self {
             keeper: Some(Keeper::start(charge)?),
+            is_stuck: false,
             renewals: Renewals::default(),
             raised: Vec::new(),
         })
@@ -62,6 +66,13 @@ impl Certificates {
             },
             Some(attempt) = self.renewals.ended.recv() => Happened::Renewed(attempt),
         }
+    }
+
+    /// Whether the thread has begun to hang, or does so no longer; none: it is as it was.
+    fn turn(&mut self, now: Instant) -> Option<bool> {
+        let is_stuck = self.keeper.as_ref()?.is_stuck(now);
+        let was_stuck = std::mem::replace(&mut self.is_stuck, is_stuck);
+        (is_stuck != was_stuck).then_some(is_stuck)
     }
 
     /// Nobody comes to this process any more.
@@ -131,6 +142,33 @@ impl Daemon {
             remedy: "`batonctl upgrade` starts another process in the place of this one".to_owned(),
             since: Timestamp::now(),
         });
+        self.show();
+    }
+
+    /// Comes every half second.
+    pub(super) fn look_at_keeper(&mut self) {
+        match self.certificates.turn(Instant::now()) {
+            None => return,
+            Some(true) => {
+                tracing::error!(
+                    "certificates are not looked after: a file of theirs has not been read for a \
+                     minute"
+                );
+                self.problems.raise(Problem {
+                    name: problem::CERTIFICATES_UNWATCHED,
+                    subject: String::new(),
+                    severity: Severity::Critical,
+                    what: "renewed certificates are not put into service, since reading one of \
+                           their files hangs"
+                        .to_owned(),
+                    remedy: "look at the file systems that chain, key and roots are on; what is \
+                             served stays as it is until they answer"
+                        .to_owned(),
+                    since: Timestamp::now(),
+                });
+            }
+            Some(false) => self.problems.clear(problem::CERTIFICATES_UNWATCHED, ""),
+        }
         self.show();
     }
 
@@ -277,5 +315,32 @@ fn severity(fault: Fault, findings: &[Finding]) -> Severity {
         (Fault::ExpiryImminent | Fault::Expired, _) => Severity::Emergency,
         (_, Some(finding::Severity::Critical)) => Severity::Critical,
         _ => Severity::Warning,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{self, Source};
+
+    #[test]
+    fn a_keeper_that_hangs_is_told_once_and_so_is_its_return() {
+        let nothing = tempfile::NamedTempFile::new().expect("a file");
+        let config = config::load(&Source::at(nothing.path())).expect("an empty one");
+        let charge = Charge {
+            config: Arc::new(config),
+            in_use: Vec::new(),
+            resolvers: Vec::new(),
+        };
+        let mut certificates = Certificates::keep(charge).expect("a thread");
+        let now = Instant::now();
+        let late = now + Duration::from_secs(3600);
+        let turns = [now, late, late, now, now].map(|at| certificates.turn(at));
+        assert_eq!(turns, [None, Some(true), None, Some(false), None]);
+        certificates.let_go();
+        assert_eq!(certificates.turn(late), None);
     }
 }

@@ -150,6 +150,7 @@ impl Daemon {
                     self.coordinator.look(&self.edge);
                     self.look_for_healed();
                     self.look_at_failures();
+                    self.look_at_keeper();
                     self.renew();
                     self.look_at_clock();
                     self.probe();

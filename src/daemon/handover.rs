@@ -47,7 +47,8 @@ impl Daemon {
         Box::pin(async move {
             // Whatever else is wrong keeps the successor from serving, and it says so itself. It
             // may be of another version, which knows settings that this one does not.
-            if let Err(error @ StartError::Worse { .. }) = reload::read(path, &tickets, &served).await
+            if let Err(error @ StartError::Worse { .. }) =
+                reload::read(path, &tickets, &served).await
             {
                 return Err(Unprepared::Worse(error));
             }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::life::Daemon;
@@ -27,6 +27,9 @@ use crate::event;
 /// How long the files may take, on whatever file system they are. Shorter than the watchdog's
 /// patience, since the control loop waits.
 const READ_DEADLINE: Duration = Duration::from_secs(8);
+
+/// Who reads the files at one time.
+static READERS: Semaphore = Semaphore::const_new(4);
 
 impl Daemon {
     /// Puts the configuration that is on disk now into use.
@@ -205,7 +208,8 @@ fn tell_removed(listener: &Listener) {
     }
 }
 
-/// Reads the files on a thread of its own, which a file system that hangs holds up for ever.
+/// Reads the files on a thread of its own, which a file system that hangs holds up for ever: there
+/// are at most so many of them as [`READERS`] lets in.
 pub(super) async fn read(
     path: PathBuf,
     tickets: &Arc<TicketKeys>,
@@ -215,12 +219,19 @@ pub(super) async fn read(
         doing: "read the configuration",
         source,
     };
+    let Ok(place) = READERS.try_acquire() else {
+        return Err(failed(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            "a file system hangs: files that were to be read before are not read yet",
+        )));
+    };
     let (done, loaded) = oneshot::channel();
     let (tickets, served) = (Arc::clone(tickets), Arc::clone(served));
     thread::Builder::new()
         .name("reload".to_owned())
         .spawn(move || {
             let _ = done.send(setup::load(&path, &tickets, &served));
+            drop(place);
         })
         .map_err(failed)?;
     match timeout(READ_DEADLINE, loaded).await {

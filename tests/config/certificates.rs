@@ -99,7 +99,7 @@ fn files_must_be_readable() {
     batond.toml:2:9: certificate.example.chain: none.pem does not exist (write the path of a file that exists)
         chain = "none.pem"
                 ^^^^^^^^^^
-    batond.toml:3:7: certificate.example.key: cannot read folder: Is a directory (os error 21) (write the path of a file that can be read)
+    batond.toml:3:7: certificate.example.key: cannot read folder: it is a directory, not a file (write the path of a file that can be read)
         key = "folder"
               ^^^^^^^^
     "#);

@@ -35,6 +35,9 @@ const QUIET: Duration = Duration::from_millis(50);
 /// But no later than this.
 const QUIET_LONGEST: Duration = Duration::from_millis(500);
 
+/// How long the thread may be without a sign of life: some rounds, each with a slow file system.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// Updates that the control loop has not taken yet. The thread waits for it.
 const UPDATES: usize = 16;
 
@@ -82,6 +85,7 @@ pub struct Keeper {
     bell: Bell,
     updates: mpsc::Receiver<Update>,
     charge: u64,
+    alive: Arc<Mutex<Instant>>,
 }
 
 impl Keeper {
@@ -94,6 +98,7 @@ impl Keeper {
         let bell = watch.bell();
         let orders = Arc::new(Mutex::new(Some((0, charge))));
         let (sender, updates) = mpsc::channel(UPDATES);
+        let alive = Arc::new(Mutex::new(Instant::now()));
         let work = Work {
             watch,
             orders: Arc::clone(&orders),
@@ -103,6 +108,7 @@ impl Keeper {
             config: None,
             resolvers: Vec::new(),
             all: Vec::new(),
+            alive: Arc::clone(&alive),
         };
         thread::Builder::new()
             .name("certificates".to_owned())
@@ -112,6 +118,7 @@ impl Keeper {
             bell,
             updates,
             charge: 0,
+            alive,
         })
     }
 
@@ -120,6 +127,12 @@ impl Keeper {
         self.charge += 1;
         *self.orders.lock().unwrap_or_else(PoisonError::into_inner) = Some((self.charge, charge));
         self.bell.ring();
+    }
+
+    /// Whether it has not come round for a minute: a file is on a file system that hangs.
+    pub fn is_stuck(&self, now: Instant) -> bool {
+        let alive = *self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        now.saturating_duration_since(alive) > SILENCE
     }
 
     /// The next thing that it has to say of what it looks after now. None: the thread has died.
@@ -150,11 +163,14 @@ struct Work {
     config: Option<Arc<Config>>,
     resolvers: Vec<(String, Arc<Resolver>)>,
     all: Vec<Care>,
+    /// When it came round last.
+    alive: Arc<Mutex<Instant>>,
 }
 
 impl Work {
     fn run(mut self) {
         while !self.updates.is_closed() {
+            *self.alive.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             let orders = self.orders.lock();
             let order = orders.unwrap_or_else(PoisonError::into_inner).take();
             let is_new = order.is_some();
@@ -269,4 +285,38 @@ fn names(config: &Config, all: &[Care]) -> Vec<Vec<crate::config::HostPattern>> 
     all.iter()
         .map(|one| dialled(config, &one.config, in_leaf))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Source};
+
+    #[tokio::test]
+    async fn a_thread_that_does_not_come_round_is_noticed() {
+        let nothing = tempfile::NamedTempFile::new().unwrap();
+        let config = config::load(&Source::at(nothing.path())).unwrap();
+        let config = Arc::new(config);
+        let charge = || Charge {
+            config: Arc::clone(&config),
+            in_use: Vec::new(),
+            resolvers: Vec::new(),
+        };
+        let mut keeper = Keeper::start(charge()).unwrap();
+        keeper.next().await.unwrap();
+        let begun = Instant::now();
+        assert!(!keeper.is_stuck(begun));
+        // As a read does that hangs.
+        let orders = Arc::clone(&keeper.orders);
+        let held = orders.lock().unwrap();
+        keeper.bell.ring();
+        let late = Instant::now() + SILENCE * 2;
+        assert!(keeper.is_stuck(late));
+        drop(held);
+        keeper.adopt(charge());
+        keeper.next().await.unwrap();
+        let alive = *keeper.alive.lock().unwrap();
+        assert!(alive >= begun);
+        assert!(!keeper.is_stuck(alive + SILENCE));
+    }
 }
