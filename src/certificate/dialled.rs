@@ -1,7 +1,7 @@
 //! Which names clients get a certificate for.
 
 use super::x509::Names;
-use crate::config::{CertificateConfig, Config, HostPattern, ListenerConfig};
+use crate::config::{CertificateConfig, Config, HostPattern, ListenerConfig, ServiceConfig};
 
 /// The names that clients dial and are given this certificate for: those of the configuration,
 /// or else the hosts of the services on its listeners, as far as no other certificate there is
@@ -9,7 +9,7 @@ use crate::config::{CertificateConfig, Config, HostPattern, ListenerConfig};
 ///
 /// `names_of` gives the names in a certificate's leaf; none, if it cannot be read.
 pub fn dialled<'a>(
-    config: &Config,
+    config: &'a Config,
     certificate: &CertificateConfig,
     names_of: impl Fn(&str) -> Option<&'a Names>,
 ) -> Vec<HostPattern> {
@@ -22,16 +22,17 @@ pub fn dialled<'a>(
         if !listener.certificates.contains(&certificate.name) {
             continue;
         }
-        let on_it =
-            |service: &&crate::config::ServiceConfig| service.listeners.contains(&listener.name);
-        for host in config
-            .services
-            .iter()
-            .filter(on_it)
-            .flat_map(|it| &it.hosts)
-        {
-            let chosen = chosen(config, listener, host, &names_of);
-            if chosen == Some(certificate.name.as_str()) && !dialled.contains(host) {
+        let choice = |name: &'a String| Choice {
+            configured: (config.certificates.iter())
+                .find(|it| it.name == *name)
+                .map_or(&[][..], |it| &it.names),
+            in_leaf: names_of(name),
+        };
+        let all: Vec<Choice<'a>> = listener.certificates.iter().map(choice).collect();
+        for host in hosts(config, listener) {
+            let chosen = chosen(&all, host).unwrap_or(0);
+            let is_chosen = listener.certificates.get(chosen) == Some(&certificate.name);
+            if is_chosen && !dialled.contains(host) {
                 dialled.push(host.clone());
             }
         }
@@ -39,38 +40,48 @@ pub fn dialled<'a>(
     dialled
 }
 
-/// As [`super::resolver`] does: the first certificate with the name, then the first with a
-/// wildcard for it, then the first of all.
-fn chosen<'a, 'c>(
-    config: &'c Config,
-    listener: &'c ListenerConfig,
-    host: &HostPattern,
-    names_of: &impl Fn(&str) -> Option<&'a Names>,
-) -> Option<&'c str> {
-    let all = || listener.certificates.iter().map(String::as_str);
-    let has = |certificate: &str, name: &str| {
-        let configured = config.certificates.iter().find(|it| it.name == certificate);
-        configured.is_some_and(|it| it.names.iter().any(|one| one == name))
-            || names_of(certificate).is_some_and(|names| names.dns.iter().any(|one| one == name))
-    };
+/// What is to be chosen from: the names that the configuration gives a certificate, and those in
+/// its leaf.
+pub(super) struct Choice<'a> {
+    pub(super) configured: &'a [String],
+    pub(super) in_leaf: Option<&'a Names>,
+}
+
+impl Choice<'_> {
+    /// It is there for this very name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let in_leaf = self.in_leaf.map_or(&[][..], |names| &names.dns);
+        self.configured.iter().chain(in_leaf).any(|one| one == name)
+    }
+}
+
+/// As [`super::resolver`] does: the place of the first certificate with the name, then of the first
+/// with a wildcard for it; none: clients are given the first of all, which is not there for it.
+pub(super) fn chosen(all: &[Choice<'_>], host: &HostPattern) -> Option<usize> {
     let name = host.to_string();
     let parent = |name: &str| {
         name.split_once('.')
             .map(|(_, parent)| format!("*.{parent}"))
     };
-    let mut found = all().find(|certificate| has(certificate, &name));
+    let mut found = all.iter().position(|one| one.has(&name));
     if let HostPattern::Wildcard(_) = host {
-        let below = |certificate: &str| {
-            names_of(certificate).is_some_and(|names| {
-                names
-                    .dns
-                    .iter()
-                    .any(|one| parent(one).as_ref() == Some(&name))
-            })
+        let below = |one: &Choice<'_>| {
+            let names = one.in_leaf.map_or(&[][..], |names| &names.dns);
+            names.iter().any(|one| parent(one).as_ref() == Some(&name))
         };
-        found = found.or_else(|| all().find(|certificate| below(certificate)));
+        found = found.or_else(|| all.iter().position(below));
     } else if let Some(wildcard) = parent(&name) {
-        found = found.or_else(|| all().find(|certificate| has(certificate, &wildcard)));
+        found = found.or_else(|| all.iter().position(|one| one.has(&wildcard)));
     }
-    found.or_else(|| all().next())
+    found
+}
+
+/// The hosts of the services on a listener.
+pub(super) fn hosts<'a>(
+    config: &'a Config,
+    listener: &'a ListenerConfig,
+) -> impl Iterator<Item = &'a HostPattern> {
+    let services = config.services.iter();
+    let on_it = |service: &&ServiceConfig| service.listeners.contains(&listener.name);
+    services.filter(on_it).flat_map(|it| &it.hosts)
 }

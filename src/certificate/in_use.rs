@@ -1,5 +1,6 @@
 //! A certificate as listeners serve it, with what is known of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -7,15 +8,17 @@ use jiff::Timestamp;
 use super::check::Examination;
 use super::finding::Finding;
 use super::verdict::Verdict;
-use crate::config::CertificateConfig;
+use crate::config::{CertificateConfig, Config, ListenerConfig};
 
 /// A certificate that listeners serve.
 #[derive(Clone, Debug)]
 pub struct InUse {
     /// Its name in the configuration.
     pub name: String,
-    /// Names of the listeners that serve it.
-    pub listeners: Vec<String>,
+    /// The names that the configuration gives it.
+    pub names: Vec<String>,
+    /// Names of the listeners that serve it, with its place among their certificates.
+    pub listeners: BTreeMap<String, usize>,
     /// The unit that renews it.
     pub renew_unit: Option<String>,
     /// What is served, before the audience of the configuration in use.
@@ -37,16 +40,26 @@ pub struct Refused {
     pub since: Timestamp,
 }
 
+/// The listeners of a configuration that serve this certificate, with its place there.
+pub fn listeners(config: &Config, name: &str) -> BTreeMap<String, usize> {
+    let place = |listener: &ListenerConfig| {
+        let place = listener.certificates.iter().position(|one| one == name)?;
+        Some((listener.name.clone(), place))
+    };
+    config.listeners.iter().filter_map(place).collect()
+}
+
 impl InUse {
     /// A certificate that has just been read and is about to be served.
     pub fn new(
         config: &CertificateConfig,
-        listeners: Vec<String>,
+        listeners: BTreeMap<String, usize>,
         examination: Arc<Examination>,
         now: Timestamp,
     ) -> Self {
         Self {
             name: config.name.clone(),
+            names: config.names.clone(),
             listeners,
             renew_unit: config.renew_unit.clone(),
             verdict: Arc::new(examination.verdict(now)),

@@ -151,9 +151,7 @@ impl Daemon {
                 let mut doors = self.doors.iter();
                 let door = doors.find(|door| door.name == listener.name());
                 let tls = door.and_then(|door| door.tls.as_ref());
-                let Some(tls) =
-                    tls.filter(|_| one.listeners.iter().any(|it| it == listener.name()))
-                else {
+                let Some(tls) = tls.filter(|_| one.listeners.contains_key(listener.name())) else {
                     continue;
                 };
                 job.ways.extend(names.iter().map(|name| Way {

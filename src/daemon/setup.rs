@@ -12,7 +12,7 @@ use super::exit;
 use super::inherited::InheritedError;
 use crate::certificate::admission::worse;
 use crate::certificate::examine::examine_all;
-use crate::certificate::in_use::InUse;
+use crate::certificate::in_use::{InUse, listeners as listeners_of};
 use crate::certificate::keeper::Charge;
 use crate::certificate::load::LoadError;
 use crate::certificate::resolver::{Named, Resolver, server_config};
@@ -142,12 +142,7 @@ fn in_use(config: &Config) -> Result<Vec<InUse>, StartError> {
     let mut in_use = Vec::new();
     for (certificate, examination) in config.certificates.iter().zip(examine_all(config)) {
         let name = certificate.name.clone();
-        let listeners: Vec<String> = config
-            .listeners
-            .iter()
-            .filter(|one| one.certificates.contains(&name))
-            .map(|one| one.name.clone())
-            .collect();
+        let listeners = listeners_of(config, &name);
         if listeners.is_empty() {
             continue;
         }

@@ -80,7 +80,7 @@ fn view_of(one: &InUse, chain: PathBuf) -> Option<CertificateView> {
         not_after: leaf.not_after,
         chain_not_after: first_end.unwrap_or(leaf.not_after),
         fingerprint: leaf.fingerprint,
-        listeners: one.listeners.clone(),
+        listeners: one.listeners.keys().cloned().collect(),
         severity: one.verdict.severity(),
         breaks_clients: one.verdict.breaks_clients(),
         findings: one.verdict.findings.clone(),

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::News;
-use crate::certificate::admission::{Doubt, objections};
+use crate::certificate::admission::Doubt;
 use crate::certificate::check::{Audience, Examination};
 use crate::certificate::examine::{Files, Library};
+use crate::certificate::finding::Finding;
 use crate::certificate::in_use::{InUse, Refused};
 use crate::certificate::roots::TrustedRoots;
 use crate::config::{CertificateConfig, HostPattern, Roots};
@@ -64,6 +65,16 @@ impl Care {
         };
         let own = [self.config.chain.as_path(), self.config.key.as_path()];
         own.into_iter().chain(roots)
+    }
+
+    /// Whom clients trust.
+    pub(super) fn roots(&self) -> &Arc<TrustedRoots> {
+        &self.roots
+    }
+
+    /// Another certificate is served than before, which may change what there is against this one.
+    pub(super) fn reconsider(&mut self) {
+        self.is_stale |= self.candidate.is_some();
     }
 
     /// What is on disk may be being written.
@@ -127,13 +138,19 @@ impl Care {
     }
 
     /// What becomes of what is on disk, if anything.
-    pub(super) fn decide(&mut self, now: Timestamp, instant: Instant) -> Option<News> {
+    /// `objections` says what there is against serving it.
+    pub(super) fn decide(
+        &mut self,
+        now: Timestamp,
+        instant: Instant,
+        objections: impl FnOnce(&Arc<Examination>) -> Vec<Finding>,
+    ) -> Option<News> {
         let candidate = self.candidate.as_ref()?;
         if self.doubt.is_none() && !self.is_due(now) {
             return None;
         }
         let name = self.config.name.clone();
-        let objections = objections(candidate, &self.in_use.examination, now);
+        let objections = objections(candidate);
         if objections.is_empty() {
             self.in_use.examination = Arc::clone(candidate);
             self.in_use.swapped = Some(now);

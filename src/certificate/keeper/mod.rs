@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use self::care::Care;
+use super::admission::objections_in_place;
 use super::dialled::dialled;
 use super::examine::Library;
 use super::in_use::InUse;
@@ -221,18 +222,32 @@ impl Work {
         for one in &mut self.all {
             has_changed |= one.look_at_roots(&mut self.library, instant);
             has_changed |= one.look_at_files(instant);
-            let told = one.decide(now, instant);
+        }
+        for place in 0..self.all.len() {
+            let told = self.decide(place, now, instant);
             has_changed |= told.is_some();
             news.extend(told);
         }
         if news.iter().any(|one| matches!(one, News::Swapped { .. })) {
             self.serve();
             self.address_anew();
+            self.all.iter_mut().for_each(Care::reconsider);
         }
         for one in &mut self.all {
             has_changed |= one.judge(now);
         }
         (has_changed, news)
+    }
+
+    /// What becomes of what is on disk for one of them, beside what the others serve.
+    fn decide(&mut self, place: usize, now: Timestamp, instant: Instant) -> Option<News> {
+        let config = Arc::clone(self.config.as_ref()?);
+        let served: Vec<InUse> = self.all.iter().map(|one| one.in_use.clone()).collect();
+        let roots: Vec<_> = self.all.iter().map(|one| Arc::clone(one.roots())).collect();
+        let care = self.all.get_mut(place)?;
+        care.decide(now, instant, |candidate| {
+            objections_in_place(&config, place, candidate, &served, &roots, now)
+        })
     }
 
     /// Gives the pairs to those who choose among them. Who is connected has no part in it.

@@ -161,7 +161,7 @@ impl Inquiry {
         let shown_by = |one: &&InUse| {
             let services = self.service();
             services
-                .is_some_and(|service| one.listeners.iter().any(|listener| service.is_on(listener)))
+                .is_some_and(|service| one.listeners.keys().any(|listener| service.is_on(listener)))
         };
         let bad = |one: &InUse| {
             let verdict = one.examination.verdict(now);

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -5,6 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tempfile::TempDir;
 
 use super::*;
+use crate::certificate::admission::objections;
 use crate::certificate::finding::{Fault, Finding};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -59,14 +61,20 @@ impl World {
         let names = [HostPattern::Exact("a.test".to_owned())];
         let roots = self.library.roots(&config.roots);
         let examination = Arc::new(Files::read(&config).examine(&config, &names, &roots));
-        let in_use = InUse::new(&config, Vec::new(), examination, self.now);
+        let in_use = InUse::new(&config, BTreeMap::new(), examination, self.now);
         let mut care = Care::new(config, in_use, roots);
         care.names = names.to_vec();
         care.look_at_files(Instant::now());
-        assert_eq!(care.decide(self.now, Instant::now()), None);
+        assert_eq!(decide(&mut care, self.now, Instant::now()), None);
         care.judge(self.now);
         care
     }
+}
+
+/// As if there were no other certificate.
+fn decide(care: &mut Care, now: Timestamp, instant: Instant) -> Option<News> {
+    let served = Arc::clone(&care.in_use.examination);
+    care.decide(now, instant, |new| objections(new, &served, now))
 }
 
 fn faults(care: &Care) -> Vec<Fault> {
@@ -130,19 +138,19 @@ fn a_pair_whose_time_has_not_come_is_served_when_it_has() {
     world.write("a.test", 1, 90);
     care.look_at_files(instant);
     assert!(care.is_in_doubt());
-    assert_eq!(care.decide(now, instant), None);
+    assert_eq!(decide(&mut care, now, instant), None);
     let later = instant + Duration::from_secs(5);
     let name = || "one".to_owned();
     assert_eq!(
-        care.decide(now, later),
+        decide(&mut care, now, later),
         Some(News::Refused { name: name() })
     );
     care.judge(now);
     // Nothing is asked again until something may have changed.
     assert_eq!(care.due, Some(now + HOUR));
-    assert_eq!(care.decide(now, later), None);
+    assert_eq!(decide(&mut care, now, later), None);
     assert_eq!(
-        care.decide(now + HOUR, later),
+        decide(&mut care, now + HOUR, later),
         Some(News::Swapped { name: name() })
     );
     assert_eq!(care.in_use.refused, None);
@@ -160,14 +168,14 @@ fn a_bad_pair_is_served_when_the_good_one_is_as_bad() {
     let later = instant + Duration::from_secs(5);
     let name = || "one".to_owned();
     assert_eq!(
-        care.decide(world.now, later),
+        decide(&mut care, world.now, later),
         Some(News::Refused { name: name() })
     );
     care.judge(world.now);
-    assert_eq!(care.decide(world.now + HOUR, later), None);
+    assert_eq!(decide(&mut care, world.now + HOUR, later), None);
     care.judge(world.now + HOUR);
     assert_eq!(
-        care.decide(world.now + HOUR * 3, later),
+        decide(&mut care, world.now + HOUR * 3, later),
         Some(News::Swapped { name: name() })
     );
 }
@@ -192,7 +200,7 @@ fn whom_clients_trust_may_change() {
     assert!(findings(&care).iter().any(everyone));
     // What is on disk is what is served, so there is nothing to refuse.
     care.look_at_files(instant);
-    assert_eq!(care.decide(world.now, instant), None);
+    assert_eq!(decide(&mut care, world.now, instant), None);
     fs::write(world.folder.path().join("roots.pem"), world.root.pem()).unwrap();
     assert!(care.look_at_roots(&mut world.library, instant));
     care.judge(world.now);
