@@ -1,10 +1,13 @@
 //! When the unit that renews a certificate is started: at once when the renewal is overdue, and
-//! again as long as it is, with pauses that double.
+//! again as long as it is, with pauses that double. After a start of the process the first of these
+//! pauses is waited for, unless the end is near.
 //!
 //! How overdue a renewal is depends on the lifetime, and so do the pauses: the first is a
 //! thousandth of it, but at least ten seconds and at most a quarter of an hour; the longest is 32
 //! times that (eight hours). Authorities limit how often one may try in vain (Let's Encrypt: five
 //! times an hour for each name). Nothing of this outlives the process.
+
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,6 +33,18 @@ pub fn is_overdue(findings: &[Finding]) -> bool {
     })
 }
 
+/// Whether a process that has run for so long may make a first attempt. One that has just started
+/// may be one of many in a row, none of which knows what the others have tried.
+pub fn may_begin(findings: &[Finding], lifetime: SignedDuration, running: Duration) -> bool {
+    let is_urgent = |one: &Finding| {
+        matches!(
+            one.fault,
+            Fault::ExpiryImminent | Fault::Expired | Fault::IntermediateExpired
+        )
+    };
+    running >= pause(lifetime, 0).unsigned_abs() || findings.iter().any(is_urgent)
+}
+
 /// The attempts to have something renewed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
@@ -38,11 +53,6 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Nothing is overdue: what was tried is forgotten.
-    pub fn forget(&mut self) {
-        *self = Self::default();
-    }
-
     /// Whether it is time for the next one, which is counted as made then. `lifetime` is that of
     /// the certificate.
     pub fn is_time(&mut self, lifetime: SignedDuration, now: Timestamp) -> bool {
@@ -111,12 +121,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_tried_is_forgotten_when_it_helped() {
-        let mut attempts = Attempts::default();
-        assert!(attempts.is_time(DAY, at(0)));
-        assert!(attempts.is_time(DAY, at(100)));
-        attempts.forget();
-        assert!(attempts.is_time(DAY, at(101)));
-        assert_eq!(attempts.next(), Some(at(101) + DAY / 1_000));
+    fn who_has_just_started_waits_unless_it_is_urgent() {
+        let finding = |fault| {
+            let part = super::super::finding::Part::Chain;
+            Finding::fatal(fault, part, "x", "is wrong", "do it right")
+        };
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let near = [finding(Fault::ExpiryNear)];
+        assert!(!may_begin(&near, DAY * 90, minutes(14)));
+        assert!(may_begin(&near, DAY * 90, minutes(15)));
+        let imminent = [finding(Fault::ExpiryNear), finding(Fault::ExpiryImminent)];
+        assert!(may_begin(&imminent, DAY * 90, minutes(0)));
     }
 }

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use super::life::Daemon;
 use crate::certificate::in_use::InUse;
-use crate::certificate::renewal::{Attempts, is_overdue};
+use crate::certificate::renewal::{Attempts, is_overdue, may_begin};
 use crate::control::message_id;
-use crate::control::units::{JobResult, Units};
+use crate::control::units::{JobResult, UnitState, Units};
 use crate::event;
 use crate::restart::lifecycle::Phase;
 
@@ -20,11 +20,17 @@ use crate::restart::lifecycle::Phase;
 /// takes for many names, with its random delay.
 const WITHIN: Duration = Duration::from_secs(15 * 60);
 
+/// How soon a unit that was started is looked at, and how often at least.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+const LAST_LOOK: Duration = Duration::from_secs(10);
+
 /// Ends of attempts that the control loop has not heard of yet. An attempt waits for it.
 const ENDS: usize = 16;
 
 /// All units that renew.
 pub(super) struct Renewals {
+    /// When this process began to look after them.
+    began: Instant,
     units: BTreeMap<String, Course>,
     ends: mpsc::Sender<Attempt>,
     pub(super) ended: mpsc::Receiver<Attempt>,
@@ -71,6 +77,7 @@ impl Default for Renewals {
     fn default() -> Self {
         let (ends, ended) = mpsc::channel(ENDS);
         Self {
+            began: Instant::now(),
             units: BTreeMap::new(),
             ends,
             ended,
@@ -125,8 +132,10 @@ impl Daemon {
             let Some(unit) = one.renew_unit.as_deref() else {
                 continue;
             };
-            if is_overdue(&one.verdict.findings) {
-                let lifetime = one.examination.lifetime().unwrap_or_default();
+            let findings = &one.verdict.findings;
+            let lifetime = one.examination.lifetime().unwrap_or_default();
+            let running = self.certificates.renewals.began.elapsed();
+            if is_overdue(findings) && may_begin(findings, lifetime, running) {
                 let shortest = overdue.entry(unit).or_insert(lifetime);
                 *shortest = lifetime.min(*shortest);
             }
@@ -172,11 +181,9 @@ impl Daemon {
 
 async fn attempt(units: &Rc<Units>, unit: String, began: Timestamp) -> Attempt {
     let outcome = match units.state(&unit).await {
-        Ok(state) if state.is_up() || state.active == "activating" || state.job.is_some() => {
-            Outcome::Runs
-        }
-        // Else starting it says why.
-        _ => start(units, &unit).await,
+        Ok(state) if is_busy(&state) => Outcome::Runs,
+        // Else restarting it says why.
+        state => start(units, &unit, state.is_ok_and(|state| state.is_up())).await,
     };
     let timer = timer(units, &unit).await;
     Attempt {
@@ -187,17 +194,60 @@ async fn attempt(units: &Rc<Units>, unit: String, began: Timestamp) -> Attempt {
     }
 }
 
-async fn start(units: &Units, unit: &str) -> Outcome {
+/// It has something to do, or somebody is about to have it do that. With `RemainAfterExit=` it
+/// stays active when it has nothing to do any more (systemd.service(5)).
+fn is_busy(state: &UnitState) -> bool {
+    let works = match state.active.as_str() {
+        "activating" | "deactivating" => true,
+        _ => state.is_up() && state.sub != "exited",
+    };
+    works || state.job.is_some()
+}
+
+/// `stays`: it is active from the time before, and starting it would do nothing.
+async fn start(units: &Units, unit: &str, stays: bool) -> Outcome {
     event!(
         INFO,
         message_id::RENEWAL_STARTED,
         baton_unit = unit,
         "renewal is overdue: starting {unit}"
     );
-    match units.start(unit, WITHIN).await {
-        Ok(JobResult::Done) => Outcome::Done,
+    let deadline = Instant::now() + WITHIN;
+    let job = if stays {
+        units.restart(unit, WITHIN).await
+    } else {
+        units.start(unit, WITHIN).await
+    };
+    match job {
+        Ok(JobResult::Done) => end(units, unit, deadline).await,
         Ok(result) => Outcome::Failed(result.to_string()),
         Err(error) => Outcome::Failed(error.to_string()),
+    }
+}
+
+/// Of a service that is not `Type=oneshot` the job is done when it has only begun.
+async fn end(units: &Units, unit: &str, deadline: Instant) -> Outcome {
+    let mut pause = FIRST_LOOK;
+    loop {
+        match units.state(unit).await {
+            Ok(state) if is_busy(&state) => {}
+            Ok(state) => return result(&state),
+            Err(error) => return Outcome::Failed(error.to_string()),
+        }
+        if Instant::now() + pause >= deadline {
+            return Outcome::Runs;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_LOOK);
+    }
+}
+
+/// Of a unit that has nothing to do any more.
+fn result(state: &UnitState) -> Outcome {
+    match state.result.as_str() {
+        "success" | "" if state.active != "failed" => Outcome::Done,
+        "" => Outcome::Failed("it has failed".to_owned()),
+        result => Outcome::Failed(format!("it has failed ({result})")),
     }
 }
 
@@ -224,6 +274,69 @@ impl fmt::Display for Attempt {
             Outcome::Runs => write!(out, "{unit} was running at {began:.0}"),
             Outcome::Done => write!(out, "{unit} was started at {began:.0} and has ended well"),
             Outcome::Failed(why) => write!(out, "{unit}, started at {began:.0}: {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(active: &str, sub: &str, result: &str) -> UnitState {
+        UnitState {
+            load: "loaded".to_owned(),
+            active: active.to_owned(),
+            sub: sub.to_owned(),
+            job: None,
+            restart_setting: "no".to_owned(),
+            result: result.to_owned(),
+            is_template: false,
+        }
+    }
+
+    #[test]
+    fn a_unit_is_waited_for_until_it_has_ended_and_its_result_is_told() {
+        for (active, sub, result_is, told) in [
+            ("active", "running", "success", None),
+            ("activating", "start", "success", None),
+            ("activating", "auto-restart", "exit-code", None),
+            ("deactivating", "stop-post", "success", None),
+            ("active", "exited", "success", Some("has ended well")),
+            ("inactive", "dead", "success", Some("has ended well")),
+            (
+                "failed",
+                "failed",
+                "exit-code",
+                Some("it has failed (exit-code)"),
+            ),
+            (
+                "inactive",
+                "dead",
+                "timeout",
+                Some("it has failed (timeout)"),
+            ),
+            ("failed", "failed", "", Some("it has failed")),
+        ] {
+            let state = state(active, sub, result_is);
+            let outcome = (!is_busy(&state)).then(|| result(&state));
+            let attempt = outcome.map(|outcome| {
+                let (unit, began, timer) =
+                    ("x.service".to_owned(), Timestamp::UNIX_EPOCH, Timer::Fine);
+                Attempt {
+                    unit,
+                    began,
+                    outcome,
+                    timer,
+                }
+                .to_string()
+            });
+            match told {
+                None => assert_eq!(attempt, None, "{state:?}"),
+                Some(told) => {
+                    let attempt = attempt.expect("it has ended");
+                    assert!(attempt.ends_with(told), "{attempt}");
+                }
+            }
         }
     }
 }
