@@ -43,6 +43,10 @@ impl ClockWatch {
 impl Daemon {
     /// Comes every half second.
     pub(super) fn look_at_clock(&mut self) {
+        // Nobody comes to this process any more.
+        if !self.phase.accepts() {
+            return;
+        }
         let watch = &mut self.clock;
         if self.in_use.is_empty() || watch.asked.is_some() {
             return;
@@ -62,6 +66,7 @@ impl Daemon {
         if !self.clock.is_loose(clock, Instant::now()) {
             if !clock.is_loose() {
                 self.problems.clear(problem::CLOCK_UNSYNCHRONISED, "");
+                self.show();
             }
             return;
         }
