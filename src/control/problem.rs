@@ -101,41 +101,52 @@ impl Problem {
     }
 }
 
+#[derive(Debug)]
+struct Known {
+    problem: Problem,
+    /// The worst that was told since it was raised.
+    told: Severity,
+}
+
 /// Everything that is wrong now.
 #[derive(Debug, Default)]
 pub struct Problems {
     /// The worst first; of the same severity, the oldest.
-    list: Vec<Problem>,
+    list: Vec<Known>,
     /// The same, for whoever looks.
     shown: Arc<[Problem]>,
 }
 
 impl Problems {
-    /// Something is wrong. It is told unless it was known to be at least as bad; what is known
-    /// keeps its beginning and gets the new words.
+    /// Something is wrong. It is told unless it was told to be at least as bad since it began,
+    /// however often it gets better and worse; what is known keeps its beginning and gets the new
+    /// words.
     pub fn raise(&mut self, mut problem: Problem) {
         let known = self.take(problem.name, &problem.subject);
-        if known
-            .as_ref()
-            .is_none_or(|one| one.severity < problem.severity)
-        {
-            tell(&problem);
-        }
-        if let Some(known) = known {
-            problem.since = known.since;
+        let mut worst = problem.severity;
+        match known {
+            Some(known) => {
+                problem.since = known.problem.since;
+                worst = worst.max(known.told);
+                if known.told < worst {
+                    tell(&problem);
+                }
+            }
+            None => tell(&problem),
         }
         let order = |one: &Problem| (std::cmp::Reverse(one.severity), one.since);
         let place = self
             .list
-            .partition_point(|one| order(one) <= order(&problem));
-        self.list.insert(place, problem);
-        self.shown = self.list.as_slice().into();
+            .partition_point(|one| order(&one.problem) <= order(&problem));
+        let told = worst;
+        self.list.insert(place, Known { problem, told });
+        self.show();
     }
 
     /// It is wrong no longer, if it was.
     pub fn clear(&mut self, name: &str, subject: &str) {
-        if let Some(problem) = self.take(name, subject) {
-            self.shown = self.list.as_slice().into();
+        if let Some(Known { problem, .. }) = self.take(name, subject) {
+            self.show();
             event!(
                 INFO,
                 message_id::PROBLEM_CLEARED,
@@ -155,16 +166,21 @@ impl Problems {
 
     /// How many there are, and the worst; None, if there are none.
     pub fn summary(&self) -> Option<String> {
-        let worst = &self.list.first()?.what;
+        let worst = &self.list.first()?.problem.what;
         Some(match self.list.len() {
             1 => format!("1 problem: {worst}"),
             count => format!("{count} problems, the worst: {worst}"),
         })
     }
 
-    fn take(&mut self, name: &str, subject: &str) -> Option<Problem> {
-        let place = self.list.iter().position(|one| one.is(name, subject))?;
+    fn take(&mut self, name: &str, subject: &str) -> Option<Known> {
+        let mut list = self.list.iter();
+        let place = list.position(|one| one.problem.is(name, subject))?;
         Some(self.list.remove(place))
+    }
+
+    fn show(&mut self) {
+        self.shown = self.list.iter().map(|one| one.problem.clone()).collect();
     }
 }
 
@@ -238,6 +254,48 @@ mod tests {
         assert_eq!(names(&problems).len(), 3);
         problems.clear("b", "certificate.one");
         assert_eq!(names(&problems), ["c", "a"]);
+    }
+
+    /// What is written to the log meanwhile, by level.
+    fn levels(write: impl FnOnce()) -> Vec<tracing::Level> {
+        #[derive(Clone, Default)]
+        struct Levels(Arc<std::sync::Mutex<Vec<tracing::Level>>>);
+        impl tracing::Subscriber for Levels {
+            fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+                true
+            }
+            fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+                tracing::span::Id::from_u64(1)
+            }
+            fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+            fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+            fn event(&self, event: &tracing::Event<'_>) {
+                self.0.lock().unwrap().push(*event.metadata().level());
+            }
+            fn enter(&self, _: &tracing::span::Id) {}
+            fn exit(&self, _: &tracing::span::Id) {}
+        }
+        let levels = Levels::default();
+        tracing::subscriber::with_default(levels.clone(), write);
+        levels.0.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn what_gets_better_and_worse_is_told_once() {
+        let told = levels(|| {
+            let mut problems = Problems::default();
+            for _ in 0..10 {
+                problems.raise(problem("a", Severity::Warning, 1));
+                problems.raise(problem("a", Severity::Critical, 1));
+            }
+            assert_eq!(problems.shown()[0].severity, Severity::Critical);
+            problems.raise(problem("a", Severity::Warning, 1));
+            assert_eq!(problems.shown()[0].severity, Severity::Warning);
+            problems.clear("a", "certificate.one");
+            problems.raise(problem("a", Severity::Warning, 2));
+        });
+        use tracing::Level;
+        assert_eq!(told, [Level::WARN, Level::ERROR, Level::INFO, Level::WARN]);
     }
 
     #[test]

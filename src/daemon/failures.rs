@@ -1,6 +1,7 @@
 //! What clients hit when they came: failed handshakes are joined with what is known of the
 //! certificates, kept for whoever looks, told, and turned into problems where many tell the same.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -42,8 +43,8 @@ pub(super) struct Failures {
     /// The newest first.
     latest: VecDeque<Arc<Joined>>,
     rejected: Outcry<Fingerprint>,
-    /// The last one of each certificate that counts against it.
-    last: HashMap<Fingerprint, Arc<Joined>>,
+    /// The one that counts most against each certificate, see [`outweighs`].
+    gravest: HashMap<Fingerprint, Arc<Joined>>,
     /// Listener and name.
     asked: Outcry<(String, Box<str>)>,
     quota: Quota,
@@ -54,7 +55,7 @@ impl Default for Failures {
         Self {
             latest: VecDeque::new(),
             rejected: Outcry::new(REJECTED_WINDOW),
-            last: HashMap::new(),
+            gravest: HashMap::new(),
             asked: Outcry::new(ASKED_WINDOW),
             quota: Quota::default(),
         }
@@ -79,7 +80,15 @@ impl Failures {
         }
         if let Some(served) = failure.served.filter(|_| joined.accuses()) {
             self.rejected.note(served, failure.network, failure.at);
-            self.last.insert(served, joined);
+            match self.gravest.entry(served) {
+                Entry::Vacant(place) => {
+                    place.insert(joined);
+                }
+                Entry::Occupied(mut known) if outweighs(&joined, known.get()) => {
+                    known.insert(joined);
+                }
+                Entry::Occupied(_) => {}
+            }
         }
     }
 }
@@ -138,16 +147,16 @@ impl Daemon {
         self.failures.rejected.retain(is_served);
         let standings = self.failures.rejected.look(now);
         let known = |served: &Fingerprint| standings.iter().any(|(one, _)| one == served);
-        self.failures.last.retain(|served, _| known(served));
+        self.failures.gravest.retain(|served, _| known(served));
         let mut raised = Vec::new();
         for (served, standing) in &standings {
             if !standing.raised {
                 continue;
             }
-            let Some(last) = self.failures.last.get(served) else {
+            let Some(gravest) = self.failures.gravest.get(served) else {
                 continue;
             };
-            raised.push(rejected(last, *standing, now));
+            raised.push(rejected(gravest, *standing, now));
         }
         self.settle(problem::CERTIFICATE_REJECTED, raised);
     }
@@ -197,24 +206,31 @@ impl Daemon {
     }
 }
 
-fn rejected(last: &Joined, standing: Standing, now: Timestamp) -> Problem {
+/// The later one, unless it is without a cause and the earlier one, which has one, still counts:
+/// clients of which only some have a reason are not to look like two problems in turn.
+fn outweighs(later: &Joined, earlier: &Joined) -> bool {
+    let apart = later.failure.at.duration_since(earlier.failure.at);
+    !later.cause.is_empty() || earlier.cause.is_empty() || apart >= REJECTED_WINDOW
+}
+
+fn rejected(gravest: &Joined, standing: Standing, now: Timestamp) -> Problem {
     let Standing {
         networks, times, ..
     } = standing;
-    let (severity, remedy) = if last.cause.is_empty() {
+    let (severity, remedy) = if gravest.cause.is_empty() {
         let remedy = "`batonctl failures` shows who: look at the roots that these clients trust, \
                       and at what lies between them and this host";
         (Severity::Warning, remedy.to_owned())
     } else {
-        (Severity::Critical, last.remedy.clone())
+        (Severity::Critical, gravest.remedy.clone())
     };
     Problem {
         name: problem::CERTIFICATE_REJECTED,
-        subject: format!("certificate.{}", last.certificate),
+        subject: format!("certificate.{}", gravest.certificate),
         severity,
         what: format!(
-            "clients of {networks} networks do not take it, {times} times so far; the last: {}",
-            last.what
+            "clients of {networks} networks do not take it, {times} times so far; for instance: {}",
+            gravest.what
         ),
         remedy,
         since: now,
@@ -333,9 +349,50 @@ impl Quota {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::ledger::family::Family;
+    use crate::certificate::ledger::network::Network;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
+    }
+
+    fn rejection(second: i64, cause: &str) -> Joined {
+        Joined {
+            failure: Failure {
+                at: at(second),
+                listener: "wss".to_owned(),
+                network: Network::Host,
+                family: Family::Unknown,
+                name: None,
+                reason: Reason::Unknown,
+                alert: Some(46),
+                version: None,
+                served: Some([7; 32]),
+                error: String::new(),
+            },
+            certificate: "example".to_owned(),
+            cause: cause.to_owned(),
+            what: String::new(),
+            remedy: String::new(),
+        }
+    }
+
+    #[test]
+    fn who_has_no_reason_does_not_hide_who_has() {
+        let mut failures = Failures::default();
+        let mut severity_after = |second, cause| {
+            failures.keep(rejection(second, cause), at(second));
+            let standing = failures.rejected.look(at(second))[0].1;
+            rejected(&failures.gravest[&[7; 32]], standing, at(second)).severity
+        };
+        assert_eq!(severity_after(0, ""), Severity::Warning);
+        for second in 1..100 {
+            let cause = if second % 2 == 0 { "" } else { "expired" };
+            assert_eq!(severity_after(second, cause), Severity::Critical);
+        }
+        let window = REJECTED_WINDOW.as_secs();
+        assert_eq!(severity_after(99 + window - 1, ""), Severity::Critical);
+        assert_eq!(severity_after(99 + window, ""), Severity::Warning);
     }
 
     #[test]
