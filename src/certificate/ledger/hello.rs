@@ -1,5 +1,7 @@
 //! The first message of a TLS client, as far as it tells who the client is and what it wants.
 
+use std::net::IpAddr;
+
 use super::family::{Family, Features};
 
 /// The record layer's header, RFC 8446 §5.1.
@@ -8,7 +10,8 @@ const RECORD_HEADER: usize = 5;
 /// What a client says before anything else (ClientHello, RFC 8446 §4.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// The name that it asks for (SNI, RFC 6066 §3), in lower case.
+    /// The name that it asks for (SNI, RFC 6066 §3), in lower case, without a dot at its end. An
+    /// address is none.
     pub name: Option<Box<str>>,
     /// Who it is, where that can be told.
     pub family: Family,
@@ -72,9 +75,12 @@ fn server_name(body: &mut Input<'_>) -> Option<Box<str>> {
         return None;
     }
     let name = std::str::from_utf8(list.prefixed()?).ok()?;
+    let name = name.strip_suffix('.').unwrap_or(name);
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     // It is shown to people, so it is not taken on trust. RFC 1035 §2.3.4 for the length.
     let fits = !name.is_empty() && name.len() <= 253 && name.chars().all(is_name);
+    // Addresses are not permitted here, and sent all the same by some.
+    let fits = fits && name.parse::<IpAddr>().is_err();
     fits.then(|| name.to_ascii_lowercase().into())
 }
 
@@ -122,5 +128,30 @@ impl<'a> Input<'a> {
     fn prefixed(&mut self) -> Option<&'a [u8]> {
         let length = self.u16()?;
         self.take(length.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_are_names() {
+        for (sent, name) in [
+            ("Chat.Example.org", Some("chat.example.org")),
+            ("chat.example.org.", Some("chat.example.org")),
+            ("192.0.2.7", None),
+            ("192.0.2.7.", None),
+            ("2001:db8::7", None),
+            ("1.2.3.4.example", Some("1.2.3.4.example")),
+            (".", None),
+            ("", None),
+            ("a b", None),
+        ] {
+            let length = u8::try_from(sent.len()).unwrap();
+            let mut body = vec![0, length + 3, 0, 0, length];
+            body.extend(sent.as_bytes());
+            assert_eq!(server_name(&mut Input(&body)).as_deref(), name, "{sent}");
+        }
     }
 }
