@@ -44,6 +44,24 @@ impl Family {
         }
     }
 
+    /// Clients that no greeting is known of.
+    pub fn untold() -> impl Iterator<Item = Client> {
+        let told = |client: &Client| Self::TOLD.iter().any(|it| it.clients().contains(client));
+        let all = Client::ALL.iter().copied();
+        all.filter(move |client| !told(client))
+    }
+
+    /// Those that can be told.
+    const TOLD: [Self; 7] = [
+        Self::Chromium,
+        Self::Node,
+        Self::Python,
+        Self::Openssl,
+        Self::Gnutls,
+        Self::Java,
+        Self::Rustls,
+    ];
+
     /// As people call it; empty, if it is not known.
     pub fn label(self) -> &'static str {
         match self {

@@ -96,14 +96,15 @@ impl Joined {
     }
 }
 
-/// The finding that explains why this client does not take the certificate; of several, one that
-/// fits what it said.
+/// The finding that explains why this client does not take the certificate: the worst that fits
+/// what it said. A word that no finding fits is about something that is not found here.
 fn cause<'a>(failure: &Failure, served: &Served<'a>) -> Option<&'a Finding> {
     let clients = failure.family.clients();
     let name = failure.name.as_deref();
     let explains = |one: &&Finding| {
         let breaks = if clients.is_empty() {
-            one.breaks_clients()
+            // It may be any of these. A fault of others only does not explain it.
+            Family::untold().all(|client| one.breaks.contains(client))
         } else {
             clients.iter().any(|client| one.breaks.contains(*client))
         };
@@ -111,18 +112,20 @@ fn cause<'a>(failure: &Failure, served: &Served<'a>) -> Option<&'a Finding> {
             one.names.is_empty() || name.is_none_or(|name| one.names.iter().any(|it| it == name));
         breaks && is_about
     };
-    let fits = |one: &&&Finding| match failure.reason {
+    let fits = |one: &&Finding| match failure.reason {
         Reason::Expired => one.fault.depends_on_time(),
-        Reason::UnknownCa => one.fault.rests_on_roots(),
+        // OpenSSL says so, too, of one above it that may not issue it.
+        Reason::UnknownCa => {
+            one.fault.rests_on_roots()
+                || matches!(one.fault, Fault::IssuerNotCa | Fault::PathTooLong)
+        }
         Reason::Unsupported => {
             (Fault::WeakSignature..=Fault::UnknownCriticalExtension).contains(&one.fault)
         }
         Reason::Status => one.fault == Fault::MustStaple,
         _ => true,
     };
-    let all: Vec<&Finding> = served.findings.iter().filter(explains).collect();
-    let fitting = all.iter().find(fits).or(all.first());
-    fitting.copied()
+    served.findings.iter().filter(explains).find(fits)
 }
 
 fn told(failure: &Failure) -> String {
@@ -214,4 +217,70 @@ fn alert_name(alert: u8) -> String {
         _ => "alert",
     };
     format!("{name} ({alert})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::client::{Affected, Client};
+    use crate::certificate::finding::Part;
+    use crate::certificate::ledger::network::Network;
+
+    fn finding(fault: Fault, breaks: impl IntoIterator<Item = Client>) -> Finding {
+        let mut finding = Finding::fatal(fault, Part::Chain, "", "", "");
+        finding.breaks = Affected::new(breaks);
+        finding
+    }
+
+    fn cause_of(reason: Reason, family: Family, findings: &[Finding]) -> String {
+        let at = Timestamp::from_second(1).unwrap();
+        let failure = Failure {
+            at,
+            listener: "wss".to_owned(),
+            network: Network::Host,
+            family,
+            name: None,
+            reason,
+            alert: None,
+            version: None,
+            served: Some([7; 32]),
+            error: String::new(),
+        };
+        let served = Served {
+            name: "example",
+            not_after: at,
+            findings,
+        };
+        Joined::new(failure, Some(served)).cause
+    }
+
+    #[test]
+    fn a_cause_fits_what_the_client_said() {
+        let everyone = || Client::ALL.iter().copied();
+        let all = [
+            finding(Fault::MustStaple, everyone()),
+            finding(Fault::ChainIncomplete, everyone()),
+        ];
+        let cause = |reason| cause_of(reason, Family::Openssl, &all);
+        assert_eq!(cause(Reason::UnknownCa), "chain-incomplete");
+        assert_eq!(cause(Reason::Status), "must-staple");
+        assert_eq!(cause(Reason::Expired), "");
+        assert_eq!(cause(Reason::Unknown), "must-staple");
+        let [_, chain] = &all;
+        let chain = std::slice::from_ref(chain);
+        assert_eq!(cause_of(Reason::Status, Family::Openssl, chain), "");
+        assert_eq!(cause_of(Reason::Unsupported, Family::Openssl, chain), "");
+    }
+
+    #[test]
+    fn who_is_not_known_is_not_blamed_for_a_fault_of_others() {
+        let cause = |breaks: &[Client]| {
+            let finding = finding(Fault::ChainIncomplete, breaks.iter().copied());
+            cause_of(Reason::UnknownCa, Family::Unknown, &[finding])
+        };
+        assert_eq!(cause(&[Client::Openssl, Client::Java]), "");
+        assert_eq!(cause(&[Client::Openssl, Client::Go]), "");
+        assert_eq!(cause(&[Client::Firefox, Client::Go]), "chain-incomplete");
+        assert_eq!(cause(Client::ALL), "chain-incomplete");
+    }
 }
