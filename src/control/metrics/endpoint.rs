@@ -33,6 +33,9 @@ const CONNECTIONS: usize = 16;
 /// From accepting a connection to its end. Each carries one scrape.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// For the request's head. Who connects and says nothing is not to keep scrapers waiting.
+const HEAD_DEADLINE: Duration = Duration::from_secs(1);
+
 /// How long to wait when descriptors or memory have run out.
 const BREATHER: Duration = Duration::from_millis(500);
 
@@ -108,6 +111,7 @@ async fn connection(
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .keep_alive(false)
+        .header_read_timeout(HEAD_DEADLINE)
         .serve_connection(TokioIo::new(stream), service);
     match timeout(DEADLINE, serving).await {
         Ok(Ok(())) => {}
