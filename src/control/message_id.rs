@@ -113,10 +113,16 @@ pub const fn is_own_field(name: &str) -> bool {
 /// and the text as for `format!`. `%` before a value means its `Display`, `?` its `Debug`.
 ///
 /// The names of fields begin with `baton_`; the journal shows them in upper case. In use are
-/// `baton_service`, `baton_listener`, `baton_address`, `baton_backend`, `baton_client` (its
-/// address), `baton_clients` (how many), `baton_close_code`, `baton_reason`, `baton_error`,
-/// `baton_pid`, `baton_problem`, `baton_subject`, `baton_severity`, `baton_remedy`,
-/// `baton_certificate`, `baton_alert` (of TLS, as a number): take one of them where it fits.
+/// `baton_address`, `baton_alert` (of TLS, as a number), `baton_back` (clients that came back),
+/// `baton_backend`, `baton_cause` (the name of a finding), `baton_certificate`, `baton_client` (its
+/// address or network), `baton_clients` (how many), `baton_closed_cleanly` (clients), `baton_count`
+/// (of what the text says), `baton_departure`, `baton_discarded` (messages), `baton_failures` (how
+/// many), `baton_fingerprint` (SHA-256 of the leaf, in hexadecimal digits), `baton_generation` (of
+/// the configuration), `baton_held` (clients), `baton_job`, `baton_listener`, `baton_listeners`
+/// (how many), `baton_not_after`, `baton_old_fingerprint`, `baton_problem`, `baton_reason`,
+/// `baton_refused` (clients), `baton_remedy`, `baton_service`, `baton_severity`, `baton_stored`,
+/// `baton_subject`, `baton_successor` (its pid), `baton_timed_out` (clients), `baton_told`
+/// (clients), `baton_unit`, `baton_version`: take one of them where it fits.
 ///
 /// ```
 /// use batond::control::message_id;
@@ -165,4 +171,43 @@ macro_rules! event {
     ($level:ident, $kind:expr, $($rest:tt)+) => {
         $crate::event!(@ $level $kind; {} [] $($rest)+)
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    /// Words of the text that are names of fields.
+    fn fields(text: &str, into: &mut BTreeSet<String>) {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let is_field = |word: &&str| word.len() > 6 && word.starts_with("baton_");
+        into.extend(words.filter(is_field).map(ToOwned::to_owned));
+    }
+
+    fn all_fields(folder: &Path, into: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                all_fields(&path, into);
+            } else if !path.ends_with("control/message_id.rs") {
+                fields(&fs::read_to_string(&path).expect("a source"), into);
+            }
+        }
+    }
+
+    #[test]
+    fn the_fields_in_use_are_listed() {
+        let doc = include_str!("message_id.rs");
+        let (_, list) = doc.split_once("In use are").expect("a list");
+        let (list, _) = list.split_once("take one of them").expect("its end");
+        let (mut listed, mut used) = (BTreeSet::new(), BTreeSet::new());
+        fields(list, &mut listed);
+        all_fields(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+            &mut used,
+        );
+        assert_eq!(listed, used);
+    }
 }
