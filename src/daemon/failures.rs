@@ -1,11 +1,12 @@
 //! What clients hit when they came: failed handshakes are joined with what is known of the
 //! certificates, kept for whoever looks, told, and turned into problems where many tell the same.
 
-use std::collections::hash_map::Entry;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::life::Daemon;
 use crate::certificate::finding::Finding;
@@ -19,14 +20,16 @@ use crate::control::problem::{self, Problem, Severity};
 use crate::control::view;
 use crate::event;
 
-/// Failures that can be looked at.
-const LATEST: usize = 256;
+/// Failures that can be looked at, of clients and of what comes in on any open port: there may be
+/// a lot of that, and it is not to push out the others.
+const LATEST_CLIENTS: usize = 192;
+const LATEST_BACKGROUND: usize = 64;
 
 /// What certificates are rejected for longer ago than this does not count.
-const REJECTED_WINDOW: SignedDuration = SignedDuration::from_mins(10);
+const REJECTED_WINDOW: Duration = Duration::from_secs(10 * 60);
 
 /// Clients of a name that is not covered do not try as often, or have given up.
-const ASKED_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+const ASKED_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Names that a problem lists.
 const NAMES_TOLD: usize = 5;
@@ -35,25 +38,44 @@ const NAMES_TOLD: usize = 5;
 const TOLD: u32 = 10;
 
 /// How often one more may be told, and how often the others are summed up.
-const MORE: SignedDuration = SignedDuration::from_secs(6);
-const SUM: SignedDuration = SignedDuration::from_secs(60);
+const MORE: Duration = Duration::from_secs(6);
+const SUM: Duration = Duration::from_secs(60);
 
 /// What is known of failed handshakes.
 pub(super) struct Failures {
     /// The newest first.
-    latest: VecDeque<Arc<Joined>>,
+    clients: VecDeque<Seen>,
+    background: VecDeque<Seen>,
     rejected: Outcry<Fingerprint>,
-    /// The one that counts most against each certificate, see [`outweighs`].
-    gravest: HashMap<Fingerprint, Arc<Joined>>,
+    /// The one that counts most against each certificate, see [`Seen::outweighs`].
+    gravest: HashMap<Fingerprint, Seen>,
     /// Listener and name.
     asked: Outcry<(String, Box<str>)>,
     quota: Quota,
 }
 
+/// A failure, and when it was looked at: the clock of the host may be set back.
+#[derive(Clone, Debug)]
+struct Seen {
+    at: Instant,
+    joined: Arc<Joined>,
+}
+
+impl Seen {
+    /// The later one does, unless it is without a cause and the earlier one, which has one, still
+    /// counts: clients of which only some have a reason are not to look like two problems in turn.
+    fn outweighs(&self, earlier: &Self) -> bool {
+        let apart = self.at.saturating_duration_since(earlier.at);
+        let has_cause = |seen: &Self| !seen.joined.cause.is_empty();
+        has_cause(self) || !has_cause(earlier) || apart >= REJECTED_WINDOW
+    }
+}
+
 impl Default for Failures {
     fn default() -> Self {
         Self {
-            latest: VecDeque::new(),
+            clients: VecDeque::new(),
+            background: VecDeque::new(),
             rejected: Outcry::new(REJECTED_WINDOW),
             gravest: HashMap::new(),
             asked: Outcry::new(ASKED_WINDOW),
@@ -64,31 +86,38 @@ impl Default for Failures {
 
 impl Failures {
     pub(super) fn shown(&self, ledger: &Ledger) -> view::Failures {
+        let mut latest: Vec<&Seen> = self.clients.iter().chain(&self.background).collect();
+        latest.sort_by_key(|seen| Reverse((seen.at, seen.joined.failure.at)));
         view::Failures {
             counts: ledger.counts().collect(),
-            latest: self.latest.iter().cloned().collect(),
+            latest: latest.iter().map(|seen| Arc::clone(&seen.joined)).collect(),
         }
     }
 
-    fn keep(&mut self, joined: Joined, now: Timestamp) {
-        let joined = Arc::new(joined);
-        self.latest.truncate(LATEST - 1);
-        self.latest.push_front(Arc::clone(&joined));
+    fn keep(&mut self, joined: Joined, now: Instant) {
+        let seen = Seen {
+            at: now,
+            joined: Arc::new(joined),
+        };
+        let joined = &seen.joined;
         let failure = &joined.failure;
+        let (ring, room) = if failure.reason.is_background() {
+            (&mut self.background, LATEST_BACKGROUND)
+        } else {
+            (&mut self.clients, LATEST_CLIENTS)
+        };
+        ring.truncate(room - 1);
+        ring.push_front(seen.clone());
         if joined.matters() && self.quota.allows(failure.reason, now) {
-            tell(&joined);
+            tell(joined);
         }
-        if let Some(served) = failure.served.filter(|_| joined.accuses()) {
-            self.rejected.note(served, failure.network, failure.at);
-            match self.gravest.entry(served) {
-                Entry::Vacant(place) => {
-                    place.insert(joined);
-                }
-                Entry::Occupied(mut known) if outweighs(&joined, known.get()) => {
-                    known.insert(joined);
-                }
-                Entry::Occupied(_) => {}
-            }
+        let Some(served) = failure.served.filter(|_| joined.accuses()) else {
+            return;
+        };
+        self.rejected.note(served, failure.network, now);
+        let known = self.gravest.get(&served);
+        if known.is_none_or(|known| seen.outweighs(known)) {
+            self.gravest.insert(served, seen);
         }
     }
 }
@@ -96,7 +125,7 @@ impl Failures {
 impl Daemon {
     /// Looks at what has failed since the last time.
     pub(super) fn look_at_failures(&mut self) {
-        let now = Timestamp::now();
+        let now = Instant::now();
         let (failures, asked) = self.edge.ledger().take();
         let mut judged = HashMap::new();
         for failure in failures {
@@ -105,13 +134,12 @@ impl Daemon {
         }
         self.failures.quota.sum_up(now);
         for Asked {
-            at,
             listener,
             name,
             network,
         } in asked
         {
-            self.failures.asked.note((listener, name), network, at);
+            self.failures.asked.note((listener, name), network, now);
         }
         self.judge_rejections(now);
         self.judge_names(now);
@@ -138,7 +166,7 @@ impl Daemon {
         Joined::new(failure, Some(served))
     }
 
-    fn judge_rejections(&mut self, now: Timestamp) {
+    fn judge_rejections(&mut self, now: Instant) {
         let shown = &self.shown;
         let is_served = |served: &Fingerprint| {
             let fingerprint = leaf::hexadecimal(served);
@@ -156,12 +184,12 @@ impl Daemon {
             let Some(gravest) = self.failures.gravest.get(served) else {
                 continue;
             };
-            raised.push(rejected(gravest, *standing, now));
+            raised.push(rejected(&gravest.joined, *standing, Timestamp::now()));
         }
         self.settle(problem::CERTIFICATE_REJECTED, raised);
     }
 
-    fn judge_names(&mut self, now: Timestamp) {
+    fn judge_names(&mut self, now: Instant) {
         let doors = &self.doors;
         self.failures.asked.retain(|(listener, name)| {
             let door = doors.iter().find(|door| door.name == *listener);
@@ -176,7 +204,7 @@ impl Daemon {
         }
         let raised = listeners
             .iter()
-            .map(|(listener, names)| asked_for(listener, names, now))
+            .map(|(listener, names)| asked_for(listener, names, Timestamp::now()))
             .collect();
         self.settle(problem::NAME_ASKED_FOR, raised);
     }
@@ -204,13 +232,6 @@ impl Daemon {
             self.show();
         }
     }
-}
-
-/// The later one, unless it is without a cause and the earlier one, which has one, still counts:
-/// clients of which only some have a reason are not to look like two problems in turn.
-fn outweighs(later: &Joined, earlier: &Joined) -> bool {
-    let apart = later.failure.at.duration_since(earlier.failure.at);
-    !later.cause.is_empty() || earlier.cause.is_empty() || apart >= REJECTED_WINDOW
 }
 
 fn rejected(gravest: &Joined, standing: Standing, now: Timestamp) -> Problem {
@@ -283,53 +304,54 @@ fn some(text: &str) -> Option<&str> {
 #[derive(Debug)]
 struct Quota {
     left: u32,
-    /// When there was one more last.
-    counted: Timestamp,
+    /// When there was one more last; None: not yet.
+    counted: Option<Instant>,
     withheld: BTreeMap<Reason, u64>,
-    /// When the first of those was withheld.
-    since: Timestamp,
+    /// When the first of those was withheld; None: there are none.
+    since: Option<Instant>,
 }
 
 impl Default for Quota {
     fn default() -> Self {
         Self {
             left: TOLD,
-            counted: Timestamp::MIN,
+            counted: None,
             withheld: BTreeMap::new(),
-            since: Timestamp::MIN,
+            since: None,
         }
     }
 }
 
 impl Quota {
     /// Whether this one may be told. If not, it is summed up later.
-    fn allows(&mut self, reason: Reason, now: Timestamp) -> bool {
-        let more = now.duration_since(self.counted).as_secs() / MORE.as_secs();
+    fn allows(&mut self, reason: Reason, now: Instant) -> bool {
+        let counted = *self.counted.get_or_insert(now);
+        let more = now.saturating_duration_since(counted).as_secs() / MORE.as_secs();
         if more > 0 {
-            self.left = TOLD.min(
-                self.left
-                    .saturating_add(u32::try_from(more).unwrap_or(TOLD)),
-            );
-            self.counted = now;
+            let more = u32::try_from(more).unwrap_or(TOLD);
+            self.left = TOLD.min(self.left.saturating_add(more));
+            self.counted = Some(now);
         }
         if self.left > 0 {
             self.left -= 1;
             return true;
         }
-        if self.withheld.is_empty() {
-            self.since = now;
-        }
+        self.since.get_or_insert(now);
         *self.withheld.entry(reason).or_default() += 1;
         false
     }
 
     /// What was withheld, once a minute.
-    fn due(&mut self, now: Timestamp) -> Option<BTreeMap<Reason, u64>> {
-        let is_due = !self.withheld.is_empty() && now.duration_since(self.since) >= SUM;
-        is_due.then(|| std::mem::take(&mut self.withheld))
+    fn due(&mut self, now: Instant) -> Option<BTreeMap<Reason, u64>> {
+        let since = self.since?;
+        if now.saturating_duration_since(since) < SUM {
+            return None;
+        }
+        self.since = None;
+        Some(std::mem::take(&mut self.withheld))
     }
 
-    fn sum_up(&mut self, now: Timestamp) {
+    fn sum_up(&mut self, now: Instant) {
         let Some(withheld) = self.due(now) else {
             return;
         };
@@ -348,18 +370,21 @@ impl Quota {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::certificate::ledger::family::Family;
     use crate::certificate::ledger::network::Network;
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
+    fn at(second: u64) -> Instant {
+        static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *BEGIN + Duration::from_secs(second)
     }
 
-    fn rejection(second: i64, cause: &str) -> Joined {
+    fn rejection(cause: &str) -> Joined {
         Joined {
             failure: Failure {
-                at: at(second),
+                at: Timestamp::UNIX_EPOCH,
                 listener: "wss".to_owned(),
                 network: Network::Host,
                 family: Family::Unknown,
@@ -381,9 +406,10 @@ mod tests {
     fn who_has_no_reason_does_not_hide_who_has() {
         let mut failures = Failures::default();
         let mut severity_after = |second, cause| {
-            failures.keep(rejection(second, cause), at(second));
+            failures.keep(rejection(cause), at(second));
             let standing = failures.rejected.look(at(second))[0].1;
-            rejected(&failures.gravest[&[7; 32]], standing, at(second)).severity
+            let gravest = &failures.gravest[&[7; 32]].joined;
+            rejected(gravest, standing, Timestamp::UNIX_EPOCH).severity
         };
         assert_eq!(severity_after(0, ""), Severity::Warning);
         for second in 1..100 {
@@ -393,6 +419,23 @@ mod tests {
         let window = REJECTED_WINDOW.as_secs();
         assert_eq!(severity_after(99 + window - 1, ""), Severity::Critical);
         assert_eq!(severity_after(99 + window, ""), Severity::Warning);
+    }
+
+    #[test]
+    fn noise_does_not_push_out_clients() {
+        let mut failures = Failures::default();
+        failures.keep(rejection("expired"), at(1));
+        for second in 2..1_000 {
+            let mut noise = rejection("");
+            noise.failure.reason = Reason::PortCheck;
+            failures.keep(noise, at(second));
+        }
+        failures.keep(rejection("later"), at(1_000));
+        let latest = failures.shown(&Ledger::default()).latest;
+        let causes: Vec<&str> = latest.iter().map(|one| one.cause.as_str()).collect();
+        assert_eq!(causes.len(), LATEST_BACKGROUND + 2);
+        assert_eq!((causes[0], causes[1]), ("later", ""));
+        assert_eq!(causes.last(), Some(&"expired"));
     }
 
     #[test]

@@ -144,7 +144,6 @@ impl Unfinished<'_> {
         };
         if !tls.resolver.covers(name) {
             self.connection.worker.shared.ledger.note_asked(Asked {
-                at: Timestamp::now(),
                 listener: self.connection.door.name.clone(),
                 name: name.into(),
                 network: Network::of(self.connection.peer),

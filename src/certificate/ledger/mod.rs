@@ -69,8 +69,6 @@ pub struct Ledger {
 /// A client asked for a name that no certificate of the listener has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// When.
-    pub at: Timestamp,
     /// The listener's name.
     pub listener: String,
     /// The name that it asked for.

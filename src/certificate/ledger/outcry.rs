@@ -1,8 +1,8 @@
 //! When what many clients hit is a fault of ours: several networks tell of it, within a while.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-
-use jiff::{SignedDuration, Timestamp};
+use std::time::{Duration, Instant};
 
 use super::network::Network;
 
@@ -13,19 +13,19 @@ pub const NETWORKS: usize = 3;
 /// Networks of one thing that are remembered. It is beyond doubt by then.
 const NETWORKS_MAX: usize = 256;
 
-/// Things that are remembered. More are made up by somebody.
+/// Things that are remembered. More are made up by somebody, whose own make room.
 const THINGS_MAX: usize = 256;
 
 /// What is told of, by whom and when last.
 #[derive(Debug)]
 pub struct Outcry<K> {
-    window: SignedDuration,
+    window: Duration,
     things: BTreeMap<K, Thing>,
 }
 
 #[derive(Debug, Default)]
 struct Thing {
-    networks: BTreeMap<Network, Timestamp>,
+    networks: BTreeMap<Network, Instant>,
     times: u64,
     raised: bool,
 }
@@ -44,7 +44,7 @@ pub struct Standing {
 
 impl<K: Ord + Clone> Outcry<K> {
     /// What was told of longer ago than this does not count any more.
-    pub fn new(window: SignedDuration) -> Self {
+    pub fn new(window: Duration) -> Self {
         Self {
             window,
             things: BTreeMap::new(),
@@ -52,9 +52,12 @@ impl<K: Ord + Clone> Outcry<K> {
     }
 
     /// A client in this network has told of it.
-    pub fn note(&mut self, thing: K, network: Network, at: Timestamp) {
+    pub fn note(&mut self, thing: K, network: Network, at: Instant) {
         if !self.things.contains_key(&thing) && self.things.len() >= THINGS_MAX {
-            return;
+            let Some(least) = self.least() else {
+                return;
+            };
+            self.things.remove(&least);
         }
         let thing = self.things.entry(thing).or_default();
         thing.times += 1;
@@ -63,15 +66,33 @@ impl<K: Ord + Clone> Outcry<K> {
         }
     }
 
+    /// What is given up first: of what is no problem, what the fewest networks tell of; of those,
+    /// what is told of by a network that tells of the most, and then what was told of the longest
+    /// ago. So nobody makes others be forgotten by telling of many things.
+    fn least(&self) -> Option<K> {
+        let open = || self.things.iter().filter(|(_, thing)| !thing.raised);
+        let fewest = open().map(|(_, thing)| thing.networks.len()).min()?;
+        let least = || open().filter(|(_, thing)| thing.networks.len() == fewest);
+        let mut told: BTreeMap<Network, usize> = BTreeMap::new();
+        for network in least().flat_map(|(_, thing)| thing.networks.keys()) {
+            *told.entry(*network).or_default() += 1;
+        }
+        let first = least().min_by_key(|(_, thing)| {
+            let most = thing.networks.keys().map(|network| told[network]).max();
+            (Reverse(most), thing.networks.values().max().copied())
+        })?;
+        Some(first.0.clone())
+    }
+
     /// How everything stands at this time. What has been quiet is told of once more, as such, and
     /// forgotten.
-    pub fn look(&mut self, now: Timestamp) -> Vec<(K, Standing)> {
+    pub fn look(&mut self, now: Instant) -> Vec<(K, Standing)> {
         let mut all = Vec::with_capacity(self.things.len());
         let window = self.window;
         self.things.retain(|key, thing| {
             thing
                 .networks
-                .retain(|_, last| now.duration_since(*last) < window);
+                .retain(|_, last| now.saturating_duration_since(*last) < window);
             let networks = thing.networks.len();
             thing.raised = (thing.raised && networks > 0) || networks >= NETWORKS;
             let standing = Standing {
@@ -93,19 +114,22 @@ impl<K: Ord + Clone> Outcry<K> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
-    const WINDOW: SignedDuration = SignedDuration::from_mins(10);
+    const WINDOW: Duration = Duration::from_secs(10 * 60);
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
+    fn at(second: u64) -> Instant {
+        static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *BEGIN + Duration::from_secs(second)
     }
 
     fn network(number: u8) -> Network {
         Network::V4([192, 0, number])
     }
 
-    fn raised(outcry: &mut Outcry<&'static str>, now: i64) -> Vec<(&'static str, usize)> {
+    fn raised(outcry: &mut Outcry<&'static str>, now: u64) -> Vec<(&'static str, usize)> {
         let all = outcry.look(at(now)).into_iter();
         all.filter(|(_, it)| it.raised)
             .map(|(key, it)| (key, it.networks))
@@ -162,9 +186,37 @@ mod tests {
     }
 
     #[test]
+    fn one_client_does_not_make_others_be_forgotten() {
+        let mut outcry = Outcry::new(WINDOW);
+        for number in 1..=3 {
+            outcry.note(1_000_000, network(number), at(1));
+        }
+        assert!(outcry.look(at(1)).iter().any(|(_, it)| it.raised));
+        let mut made_up = 0..2_000;
+        let mut make_up = |outcry: &mut Outcry<i32>| {
+            for thing in made_up.by_ref().take(400) {
+                outcry.note(thing, network(9), at(2));
+            }
+        };
+        make_up(&mut outcry);
+        for number in 1..=3 {
+            outcry.note(2_000_000, network(number), at(1));
+            make_up(&mut outcry);
+        }
+        let all = outcry.look(at(3));
+        assert_eq!(all.len(), THINGS_MAX);
+        let raised: Vec<i32> = all
+            .iter()
+            .filter(|(_, it)| it.raised)
+            .map(|one| one.0)
+            .collect();
+        assert_eq!(raised, [1_000_000, 2_000_000]);
+    }
+
+    #[test]
     fn no_crowd_takes_more_memory_than_this() {
         let mut outcry = Outcry::new(WINDOW);
-        for number in 0..100_000_u32 {
+        for number in 0..5_000_u32 {
             let [_, a, b, c] = number.to_be_bytes();
             outcry.note(0, Network::V4([a, b, c]), at(1));
             outcry.note(number, network(1), at(1));
