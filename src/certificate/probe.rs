@@ -176,7 +176,7 @@ impl Way {
             .parse::<IpAddr>()
             .is_err()
             .then_some(self.name.as_str());
-        self.resolver.shown(asked).0
+        self.resolver.shown(asked).fingerprint()
     }
 }
 

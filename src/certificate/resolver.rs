@@ -51,12 +51,33 @@ impl Resolver {
         self.table.load().find(name).is_some()
     }
 
-    /// SHA-256 of the leaf that a client is shown that asks for this name, and whether it is there
-    /// for the name. Who asks for none is content with any.
-    pub fn shown(&self, name: Option<&str>) -> (Option<[u8; 32]>, bool) {
+    /// What a client is shown now that asks for this name, or for none.
+    pub fn shown(&self, name: Option<&str>) -> Shown {
         let table = self.table.load();
         let (pair, covers) = table.shown(name);
-        (leaf::fingerprint(pair), covers)
+        Shown {
+            pair: Arc::clone(pair),
+            covers,
+        }
+    }
+}
+
+/// What a client is shown, whatever is in service later.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pair: Arc<CertifiedKey>,
+    covers: bool,
+}
+
+impl Shown {
+    /// SHA-256 of the leaf.
+    pub fn fingerprint(&self) -> Option<[u8; 32]> {
+        leaf::fingerprint(&self.pair)
+    }
+
+    /// Whether it is there for the name. Who asks for none is content with any.
+    pub fn covers(&self) -> bool {
+        self.covers
     }
 }
 
@@ -84,7 +105,7 @@ impl Table {
     }
 
     fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
-        let name = name.to_ascii_lowercase();
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
         self.names.get(&name).or_else(|| {
             // A wildcard stands for the first label (RFC 9525 §6.3).
             let (_, parent) = name.split_once('.')?;
@@ -168,6 +189,8 @@ mod tests {
         for (asked, expected) in [
             ("example.org", Some(&first)),
             ("Alias.Example.net", Some(&first)),
+            ("chat.example.org.", Some(&second)),
+            ("chat.example.org..", None),
             ("chat.example.org", Some(&second)),
             ("www.example.org", Some(&first)),
             ("a.b.example.org", None),

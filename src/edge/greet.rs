@@ -20,6 +20,7 @@ use crate::certificate::ledger::network::Network;
 use crate::certificate::ledger::opening::Opening;
 use crate::certificate::ledger::reason::{End, Reason, Stage};
 use crate::certificate::ledger::{Asked, Failure};
+use crate::certificate::resolver::Shown;
 
 /// How long a peer may take to read the alert that says why its handshake failed.
 const ALERT_LINGER: Duration = Duration::from_secs(1);
@@ -41,7 +42,8 @@ pub(super) async fn greet(
         return Some(Wire::plain(socket));
     };
     let shared = &connection.worker.shared;
-    let mut wire = match Wire::tls(socket, tls.config.clone(), shared.ledger.clone()) {
+    let (config, resolver) = (tls.config.clone(), tls.resolver.clone());
+    let mut wire = match Wire::tls(socket, config, resolver, shared.ledger.clone()) {
         Ok(wire) => wire,
         Err(error) => {
             let listener = &connection.door.name;
@@ -53,10 +55,11 @@ pub(super) async fn greet(
         result = timeout_at(deadline, poll_fn(|cx| wire.poll_handshake(cx))) => result,
         () = connection.dismissed() => return None,
     };
-    let hello = wire.session().and_then(Session::take_hello);
+    let greeted = wire.session().and_then(Session::take_greeted);
     let unfinished = Unfinished {
         connection,
-        hello: hello.as_deref(),
+        hello: greeted.as_deref().map(|greeted| &greeted.hello),
+        shown: greeted.as_deref().map(|greeted| &greeted.shown),
     };
     if !unfinished.is_probe() {
         unfinished.note_name();
@@ -129,6 +132,8 @@ fn broken(error: &io::Error) -> Option<&Broken> {
 struct Unfinished<'a> {
     connection: &'a Connection,
     hello: Option<&'a Hello>,
+    /// What it was shown for its hello, unless it was resumed.
+    shown: Option<&'a Shown>,
 }
 
 impl Unfinished<'_> {
@@ -156,7 +161,7 @@ impl Unfinished<'_> {
         if self.is_probe() {
             return;
         }
-        let (Some(tls), Some(session)) = (&self.connection.door.tls, wire.session()) else {
+        let Some(session) = wire.session() else {
             return;
         };
         let shared = &self.connection.worker.shared;
@@ -173,11 +178,10 @@ impl Unfinished<'_> {
             // It was not shown a certificate: it has come, and does not stay.
             return;
         }
-        let (shown, covers) = if stage >= Stage::Answered && !session.is_resumed() {
-            tls.resolver.shown(name)
-        } else {
-            (None, true)
-        };
+        let shown = self
+            .shown
+            .filter(|_| stage >= Stage::Answered && !session.is_resumed());
+        let covers = shown.is_none_or(Shown::covers);
         let alert = match end {
             End::Failed(rustls::Error::AlertReceived(alert)) => Some(u8::from(*alert)),
             _ => None,
@@ -205,7 +209,7 @@ impl Unfinished<'_> {
             reason,
             alert,
             version: session.version().or(self.hello.map(|hello| hello.highest)),
-            served: shown,
+            served: shown.and_then(Shown::fingerprint),
             error: what,
         });
     }

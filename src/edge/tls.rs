@@ -16,6 +16,7 @@ use crate::certificate::ledger::Ledger;
 use crate::certificate::ledger::hello::Hello;
 use crate::certificate::ledger::opening::{Glance, Opening};
 use crate::certificate::ledger::reason::Stage;
+use crate::certificate::resolver::{Resolver, Shown};
 
 /// Why there is no session, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -42,21 +43,30 @@ pub(super) struct Session {
 
 /// The client's first message.
 enum Greeting {
-    Awaited(Arc<Ledger>),
-    Read(Box<Hello>),
+    Awaited(Arc<Ledger>, Arc<Resolver>),
+    Read(Box<Greeted>),
     /// Nobody wants to know any more.
     Over,
 }
 
+/// What the client greeted with, and what it is shown for that: another certificate may be in
+/// service before it has its say.
+pub(super) struct Greeted {
+    pub(super) hello: Hello,
+    pub(super) shown: Shown,
+}
+
 impl Session {
+    /// `resolver`: the one of `config`.
     pub(super) fn new(
         config: Arc<ServerConfig>,
+        resolver: Arc<Resolver>,
         ledger: Arc<Ledger>,
     ) -> Result<Self, rustls::Error> {
         Ok(Self {
             connection: UnbufferedServerConnection::new(config)?,
             partial: Vec::new(),
-            greeting: Greeting::Awaited(ledger),
+            greeting: Greeting::Awaited(ledger, resolver),
             begun: false,
             established: false,
             peer_closed: false,
@@ -78,10 +88,10 @@ impl Session {
     }
 
     /// What the client greeted with, once; None: it was not understood, or has not come.
-    pub(super) fn take_hello(&mut self) -> Option<Box<Hello>> {
+    pub(super) fn take_greeted(&mut self) -> Option<Box<Greeted>> {
         match std::mem::replace(&mut self.greeting, Greeting::Over) {
-            Greeting::Read(hello) => Some(hello),
-            Greeting::Awaited(_) | Greeting::Over => None,
+            Greeting::Read(greeted) => Some(greeted),
+            Greeting::Awaited(..) | Greeting::Over => None,
         }
     }
 
@@ -135,10 +145,11 @@ impl Session {
                 }
             }
         }
-        if let Greeting::Awaited(ledger) = &self.greeting
+        if let Greeting::Awaited(ledger, resolver) = &self.greeting
             && let Some(hello) = ledger.read(ciphertext.filled())
         {
-            self.greeting = Greeting::Read(Box::new(hello));
+            let shown = resolver.shown(hello.name.as_deref());
+            self.greeting = Greeting::Read(Box::new(Greeted { hello, shown }));
         }
         let used = self.process(ciphertext.filled_mut(), plaintext, records)?;
         self.hold_back(&ciphertext.filled()[used..]);
@@ -307,5 +318,63 @@ fn append(
                 .resize(records.filled + needed.required_size, 0),
             Err(None) => return None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::crypto::aws_lc_rs;
+    use rustls::sign::CertifiedKey;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+    use super::*;
+    use crate::certificate::leaf;
+    use crate::certificate::resolver::server_config;
+    use crate::certificate::ticket::TicketKeys;
+    use crate::edge::chunk::with_scratch;
+
+    fn certificate() -> Arc<CertifiedKey> {
+        let made = rcgen::generate_simple_self_signed(["example.org".to_owned()]).unwrap();
+        let key = made.signing_key.serialize_der().try_into().unwrap();
+        let provider = aws_lc_rs::default_provider();
+        Arc::new(CertifiedKey::from_der(vec![made.cert.into()], key, &provider).unwrap())
+    }
+
+    #[test]
+    fn what_a_client_was_shown_stays_what_it_is_after_a_swap() {
+        let (old, new) = (certificate(), certificate());
+        let resolver = Arc::new(Resolver::new(&[(Arc::clone(&old), Vec::new())]).unwrap());
+        let tickets = Arc::new(TicketKeys::generate().unwrap());
+        let config = server_config(Arc::clone(&resolver), tickets).unwrap();
+        let mut session =
+            Session::new(config, Arc::clone(&resolver), Arc::new(Ledger::default())).unwrap();
+
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let name = "example.org".try_into().unwrap();
+        let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello).unwrap();
+        with_scratch(|scratch| {
+            scratch.ciphertext.clear();
+            scratch.ciphertext.extend(&hello);
+            session
+                .receive(
+                    &mut scratch.ciphertext,
+                    &mut scratch.plaintext,
+                    &mut scratch.records,
+                )
+                .unwrap();
+        });
+        assert_eq!(session.stage(), Stage::Answered);
+
+        resolver.replace(&[(Arc::clone(&new), Vec::new())]);
+        let greeted = session.take_greeted().unwrap();
+        assert_eq!(greeted.shown.fingerprint(), leaf::fingerprint(&old));
+        assert!(greeted.shown.covers());
     }
 }

@@ -14,6 +14,7 @@ use super::chunk::{READ_SIZE, Scratch, with_scratch};
 use super::socket::Socket;
 use super::tls::{Records, Session};
 use crate::certificate::ledger::Ledger;
+use crate::certificate::resolver::Resolver;
 
 /// One end of a connection.
 pub(super) struct Wire {
@@ -45,9 +46,10 @@ impl Wire {
     pub(super) fn tls(
         socket: Socket,
         config: Arc<ServerConfig>,
+        resolver: Arc<Resolver>,
         ledger: Arc<Ledger>,
     ) -> Result<Self, rustls::Error> {
-        let tls = Some(Box::new(Session::new(config, ledger)?));
+        let tls = Some(Box::new(Session::new(config, resolver, ledger)?));
         Ok(Self {
             socket,
             tls,
