@@ -35,9 +35,9 @@ counters! {
     accepted,
     /// Accept calls that failed, for want of descriptors or because the peer was gone.
     accept_errors,
-    /// TLS handshakes completed.
-    handshakes,
-    /// Of those, resumed.
+    /// TLS handshakes completed in full.
+    handshakes_full,
+    /// TLS handshakes completed with a ticket of an earlier one.
     handshakes_resumed,
     /// TLS handshakes that failed or ran out of time.
     handshakes_failed,

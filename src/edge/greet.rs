@@ -80,10 +80,12 @@ pub(super) async fn greet(
             return None;
         }
         Ok(Ok(())) => {
-            count(&shared.counters.handshakes);
-            if wire.session().is_some_and(|session| session.is_resumed()) {
-                count(&shared.counters.handshakes_resumed);
-            }
+            let is_resumed = wire.session().is_some_and(|session| session.is_resumed());
+            count(if is_resumed {
+                &shared.counters.handshakes_resumed
+            } else {
+                &shared.counters.handshakes_full
+            });
             // What does not take the certificate may say so only now, or say nothing.
             tokio::select! {
                 first = timeout_at(deadline, poll_fn(|cx| wire.poll_first(cx))) => first,

@@ -87,12 +87,11 @@ fn connections(now: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
         "Connections that could not be taken, for want of descriptors or because the peer was gone.",
         [([], counts.accept_errors)],
     )?;
-    let full = counts.handshakes.saturating_sub(counts.handshakes_resumed);
     page.counter(
         "batond_tls_handshakes",
         "TLS handshakes that ended, by how they did.",
         [
-            ([("result", "full")], full),
+            ([("result", "full")], counts.handshakes_full),
             ([("result", "resumed")], counts.handshakes_resumed),
             ([("result", "failed")], counts.handshakes_failed),
         ],
