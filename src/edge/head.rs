@@ -155,12 +155,12 @@ fn is_of_a_path(byte: u8) -> bool {
 }
 
 /// Whether another look is worth while at what was no whole header when it was `before` bytes long:
-/// an empty line has come since, or so much that no more is awaited. Who sends byte by byte must
-/// not have the whole of it looked at each time.
-pub fn is_worth_a_look(bytes: &[u8], before: usize) -> bool {
+/// an empty line has come since, or so much that no more is awaited: `limit` bytes, or
+/// [`LENGTH_MAX`]. Who sends byte by byte must not have the whole of it looked at each time.
+pub fn is_worth_a_look(bytes: &[u8], before: usize, limit: usize) -> bool {
     let new = &bytes[before.saturating_sub(2)..];
     let is_end = |at: usize| matches!(new[at..], [b'\n', b'\n', ..] | [b'\n', b'\r', b'\n', ..]);
-    before == 0 || bytes.len() >= LENGTH_MAX || (0..new.len()).any(is_end)
+    before == 0 || bytes.len() >= limit.min(LENGTH_MAX) || (0..new.len()).any(is_end)
 }
 
 /// The fields of a header in the order in which they came.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::head::{Answer, Look, is_worth_a_look};
+use super::head::{Answer, LENGTH_MAX, Look, is_worth_a_look};
 use super::wire::Wire;
 
 pub(super) struct Line {
@@ -76,7 +76,7 @@ impl Line {
                 _ if before == 0 => return Reply::Silence,
                 _ => return Reply::Other,
             }
-            if !is_worth_a_look(heard, before) {
+            if !is_worth_a_look(heard, before, LENGTH_MAX) {
                 continue;
             }
             match Answer::look(heard) {

@@ -59,10 +59,10 @@ impl Connection {
                 _ => break First::Http,
             }
             self.asking.set(true);
-            if !is_worth_a_look(&bytes, before) {
+            let limit = self.worker.shared.limits.load().header_bytes;
+            if !is_worth_a_look(&bytes, before, limit) {
                 continue;
             }
-            let limit = self.worker.shared.limits.load().header_bytes;
             match Request::look(&bytes, limit) {
                 Look::Partial => {}
                 Look::Other => break First::Http,

@@ -158,13 +158,19 @@ impl Wire {
         Poll::Ready(Ok(self.leftover.len()))
     }
 
-    /// Resolves when nothing more will come, if nothing has come before. One read of what comes is
-    /// kept.
+    /// Resolves when nothing more will come. What comes before is kept; from `READ_SIZE` on nothing
+    /// more is read, so that it does not show any more.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match ready!(self.poll_fill(cx)) {
-            Ok(n) if n > 0 => Poll::Pending,
-            _ => Poll::Ready(()),
+        while self.leftover.len() < READ_SIZE {
+            let mut bytes = std::mem::take(&mut self.leftover);
+            let received = self.poll_receive_into(cx, &mut bytes);
+            self.leftover = bytes;
+            match ready!(received) {
+                Ok(n) if n > 0 => {}
+                _ => return Poll::Ready(()),
+            }
         }
+        Poll::Pending
     }
 
     /// The TLS handshake is done, or there is none.

@@ -203,7 +203,18 @@ proptest! {
     fn the_last_byte_of_a_header_is_worth_a_look(bytes in like(REQUEST), cut: prop::sample::Index) {
         if let Look::Whole(_, length) = Request::look(&bytes, LENGTH_MAX) {
             let cut = cut.index(length);
-            prop_assert!(is_worth_a_look(&bytes[..length], cut));
+            prop_assert!(is_worth_a_look(&bytes[..length], cut, LENGTH_MAX));
         }
+    }
+
+    #[test]
+    fn a_header_that_is_too_long_is_worth_the_look_that_finds_it(limit in 1..=LENGTH_MAX) {
+        let mut bytes = b"GET / HTTP/1.1\r\nHost: ".to_vec();
+        let limit = limit.max(bytes.len() + 1);
+        bytes.resize(limit, b'a');
+        let before = limit - 1;
+        prop_assert!(!is_worth_a_look(&bytes[..before], before - 1, limit));
+        prop_assert!(is_worth_a_look(&bytes, before, limit));
+        prop_assert!(matches!(Request::look(&bytes, limit), Look::Other));
     }
 }

@@ -208,6 +208,8 @@ fn a_client_that_leaves_while_it_is_held_frees_its_place() {
     let whole = format!("{POST} world");
     let asks = [
         upgrade("/", HOST, ""),
+        // With the begin of what is meant for the backend.
+        format!("{}x", upgrade("/", HOST, "")),
         PLAIN.into(),
         POST.into(),
         chunked.into(),
