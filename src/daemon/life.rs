@@ -41,7 +41,7 @@ use crate::edge::route::Routes;
 use crate::edge::{Departure, Door, Edge};
 use crate::event;
 use crate::restart::fdstore::{self, Restored};
-use crate::restart::handoff::{self, Departing, Outcome, Predecessor};
+use crate::restart::handoff::{self, Departing, Outcome, Predecessor, Rehearsals};
 use crate::restart::lifecycle::Phase;
 use crate::restart::report::DrainReport;
 use crate::restart::state::State;
@@ -236,7 +236,8 @@ impl Daemon {
         };
         // Before anything that could announce a shutdown, so that none is missed.
         let logind = Logind::watch(args.bus.as_deref()).await;
-        let (coordinator, updates) = Coordinator::new(args.bus.as_deref(), &edge);
+        let rehearsals = Rehearsals::new(program.clone(), args.config.clone());
+        let (coordinator, updates) = Coordinator::new(args.bus.as_deref(), &edge, rehearsals);
         let certificates =
             Certificates::keep(charge).map_err(system("look after the certificates"))?;
         let (inbox, outlet) = command::channel(View::new(Phase::Serving));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use batond::config::Spread;
 use batond::restart::pace::{Pace, Seen, Settings, canary};
 
-use simulation::{Client, Host, Outcome, simulate};
+use simulation::{Client, Distance, Host, Outcome, simulate, simulate_with};
 
 /// The longest that a client may wait for its handshake, in seconds.
 const OVERLOAD: f64 = 1.0;
@@ -41,6 +41,7 @@ fn host(cores: u16, capacity: f64) -> Host {
         tells: true,
         other: 0.1,
         traffic: 0.5,
+        distance: Distance::NONE,
     }
 }
 
@@ -171,6 +172,63 @@ fn a_host_that_does_not_tell_how_busy_it_is_is_not_overloaded() {
                 let enough = (ENOUGH * outcome.optimum).max(outcome.optimum + LEARNING);
                 assert!(outcome.took < enough, "{} of {enough}", outcome.took);
             }
+        }
+    }
+}
+
+/// The same where the latency is mostly that of the way there.
+const ENOUGH_OF_FAR: f64 = 1.75;
+
+/// Half of them as far away as the next town, some on the other side of the world.
+const FAR: Distance = Distance {
+    median: 0.06,
+    sigma: 1.0,
+};
+
+#[test]
+fn clients_at_all_distances_are_not_taken_for_a_full_host() {
+    for tells in [true, false] {
+        for clients in [800, 2_000, 9_500] {
+            // Which does not notice any of them.
+            let host = Host {
+                tells,
+                distance: FAR,
+                ..host(4, 50_000.0)
+            };
+            let mix = &[(1.0, Client::AsTold)];
+            for seed in 1..=20 {
+                let pace = pace(host, clients, None);
+                let outcome = simulate_with(seed, host, clients, mix, Some(pace));
+                show(host, clients, "1-5 s, far", "unknown", &outcome);
+                assert!(outcome.told < LEARNING, "the last told at {}", outcome.told);
+                assert_eq!(outcome.rate, None, "it was never full");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_host_is_noticed_with_clients_at_all_distances() {
+    for host in &hosts()[..2] {
+        let far = Host {
+            distance: FAR,
+            ..*host
+        };
+        let mix = &[(1.0, Client::AsTold)];
+        let clients = crowds(*host)[1];
+        let blind = Host {
+            capacity: host.capacity * 1.5,
+            backend: host.capacity,
+            tells: false,
+            ..far
+        };
+        for (host, enough) in [(far, 0.0), (blind, LEARNING)] {
+            let pace = pace(host, clients, None);
+            let outcome = simulate(host, clients, mix, Some(pace));
+            show(host, clients, "1-5 s, far", "unknown", &outcome);
+            assert!(outcome.waited < OVERLOAD, "{}", outcome.waited);
+            let enough = (ENOUGH_OF_FAR * outcome.optimum).max(outcome.optimum + enough);
+            assert!(outcome.took < enough, "{} of {enough}", outcome.took);
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use batond::restart::pace::{Pace, Seen};
+use batond::edge::times::{Histogram, Lately};
+use batond::restart::pace::{Pace, RATE_WINDOW, Seen};
 
 /// Simulated time goes in steps of 10 ms, and the controller looks at every fifth.
 const STEP: f64 = 0.01;
@@ -63,13 +64,47 @@ impl Client {
     }
 }
 
+/// How far away clients are: the time of a round trip, whose logarithm has a normal distribution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Distance {
+    /// In seconds.
+    pub(crate) median: f64,
+    /// Of the logarithm.
+    pub(crate) sigma: f64,
+}
+
+impl Distance {
+    pub(crate) const NONE: Self = Self {
+        median: 0.0,
+        sigma: 0.0,
+    };
+
+    fn draw(self, random: &mut Random) -> f64 {
+        if self.median == 0.0 {
+            return 0.0;
+        }
+        // Box and Muller.
+        let (one, other) = (1.0 - random.next(), random.next());
+        let normal = (-2.0 * one.ln()).sqrt() * (std::f64::consts::TAU * other).cos();
+        self.median * (self.sigma * normal).exp()
+    }
+}
+
+/// Who waits in a queue.
+#[derive(Clone, Copy)]
+struct Guest {
+    /// When it came to this queue.
+    since: f64,
+    /// What it took before, with its way.
+    took: f64,
+}
+
 /// First come first served, `cores` at a time: handshakes, or upgrades at the backend.
 struct Queue {
     cores: f64,
     /// Seconds of a core for one client.
     service: f64,
-    /// Who waits: since when, and how many.
-    waiting: VecDeque<(f64, u64)>,
+    waiting: VecDeque<Guest>,
     credit: f64,
 }
 
@@ -83,21 +118,15 @@ impl Queue {
         }
     }
 
-    /// Serves for one step; calls `done` with how many there are of each waiting time.
-    fn serve(&mut self, now: f64, random: &mut Random, mut done: impl FnMut(u64, f64)) {
+    /// Serves for one step; calls `done` for each with how long it waited.
+    fn serve(&mut self, now: f64, random: &mut Random, mut done: impl FnMut(Guest, f64)) {
         // The work differs from client to client, and the host has other things to do.
         self.credit += self.cores * STEP / self.service * (0.9 + 0.2 * random.next());
-        while let Some((since, count)) = self.waiting.front_mut() {
-            let served = (self.credit as u64).min(*count);
-            if served == 0 {
-                break;
-            }
-            self.credit -= served as f64;
-            *count -= served;
-            done(served, now - *since);
-            if *count == 0 {
-                self.waiting.pop_front();
-            }
+        while self.credit >= 1.0
+            && let Some(guest) = self.waiting.pop_front()
+        {
+            self.credit -= 1.0;
+            done(guest, now - guest.since);
         }
         if self.waiting.is_empty() {
             self.credit = self.credit.fract();
@@ -120,11 +149,15 @@ pub(crate) struct Host {
     pub(crate) other: f64,
     /// Of that, what part comes from the clients while they are there.
     pub(crate) traffic: f64,
+    /// From the clients.
+    pub(crate) distance: Distance,
 }
 
 pub(crate) struct Outcome {
     /// Seconds from the first told to the last back.
     pub(crate) took: f64,
+    /// Seconds until the last was told.
+    pub(crate) told: f64,
     /// The longest wait in the queues, in seconds.
     pub(crate) waited: f64,
     pub(crate) optimum: f64,
@@ -137,18 +170,31 @@ pub(crate) fn simulate(
     host: Host,
     clients: u64,
     mix: &[(f64, Client)],
+    pace: Option<Pace>,
+) -> Outcome {
+    simulate_with(1, host, clients, mix, pace)
+}
+
+/// The same with other chances for each `seed`.
+pub(crate) fn simulate_with(
+    seed: u64,
+    host: Host,
+    clients: u64,
+    mix: &[(f64, Client)],
     mut pace: Option<Pace>,
 ) -> Outcome {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
     let mut door = Queue::new(host.cores.into(), host.capacity);
     let mut backend = Queue::new(4.0, host.backend);
-    // Returns by the step in which they come: a ring of 16 s.
-    let mut returns = vec![0u64; 1600];
+    // Returns by the step in which they come, with their way: a ring of 16 s.
+    let mut returns = vec![Vec::new(); 1600];
     let (mut told, mut lost, mut back) = (0u64, 0u64, 0u64);
-    let (mut latency, mut finished) = (0.0, 0u64);
+    let times = Histogram::default();
+    let mut lately = Lately::new(RATE_WINDOW, Duration::ZERO, times.read());
     let mut waited: f64 = 0.0;
     let mut at_work = [0.0f64; 2];
     let mut step = 0;
+    let mut told_last = 0.0;
     let mut halved = false;
     while back + lost < clients {
         let now = step as f64 * STEP;
@@ -168,15 +214,17 @@ pub(crate) fn simulate(
                     let most = other + (1.0 - host.other) * most;
                     (most + 0.03 * random.next()).min(1.0)
                 }),
-                latency: (finished > 0).then(|| Duration::from_secs_f64(latency / finished as f64)),
+                latency: lately.look(Duration::from_secs_f64(now), times.read()),
             };
-            (latency, finished) = (0.0, 0);
             at_work = [0.0; 2];
             let soon = pace.as_ref().is_some_and(Pace::awaits_canary);
             let next = match &mut pace {
                 Some(pace) => pace.next(Duration::from_secs_f64(now), seen),
                 None => u64::MAX,
             };
+            if next > 0 {
+                told_last = now;
+            }
             for _ in 0..next.min(clients - told) {
                 told += 1;
                 let mut kind = random.next();
@@ -190,30 +238,34 @@ pub(crate) fn simulate(
                 match client.delay(soon, &mut random) {
                     None => lost += 1,
                     Some(delay) => {
+                        let way = host.distance.draw(&mut random);
+                        // With what is above it no client of a test comes so late.
+                        let delay = (delay + way).min(15.9);
                         let at = step + 1 + (delay / STEP) as usize;
-                        returns[at % 1600] += 1;
+                        returns[at % 1600].push(way);
                     }
                 }
             }
         }
         let arrived = std::mem::take(&mut returns[step % 1600]);
-        if arrived > 0 {
-            door.waiting.push_back((now, arrived));
-        }
+        let guest = |way| Guest {
+            since: now,
+            took: way,
+        };
+        door.waiting.extend(arrived.into_iter().map(guest));
         let service = door.service;
-        door.serve(now, &mut random, |count, wait| {
+        door.serve(now, &mut random, |guest, wait| {
             waited = waited.max(wait);
-            at_work[0] += count as f64 * service / f64::from(host.cores);
-            latency += count as f64 * (wait + service + 0.02);
-            backend.waiting.push_back((now, count));
+            at_work[0] += service / f64::from(host.cores);
+            let took = guest.took + wait + service + 0.02;
+            backend.waiting.push_back(Guest { since: now, took });
         });
         let service = backend.service;
-        backend.serve(now, &mut random, |count, wait| {
+        backend.serve(now, &mut random, |guest, wait| {
             waited = waited.max(wait);
-            latency += count as f64 * (wait + service);
-            at_work[1] += count as f64 * service / 4.0;
-            finished += count;
-            back += count;
+            times.add(Duration::from_secs_f64(guest.took + wait + service));
+            at_work[1] += service / 4.0;
+            back += 1;
         });
         step += 1;
         assert!(step < 1_000_000, "it ends");
@@ -227,6 +279,7 @@ pub(crate) fn simulate(
     let delay = mix.iter().map(|(_, client)| client.longest());
     Outcome {
         took: step as f64 * STEP,
+        told: told_last,
         waited,
         optimum: work + delay.fold(0.0, f64::max),
         rate: pace.and_then(|pace| pace.learned()),

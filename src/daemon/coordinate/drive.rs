@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::facts::Inquiry;
+use super::orders::Orders;
 use super::sight::Sight;
 use super::targets::Wanted;
 use crate::config::HostPattern;
@@ -37,15 +38,6 @@ const RESTART_WITHIN: Duration = Duration::from_secs(180);
 
 /// How long a backend may take to shake hands.
 const PROBE_WITHIN: Duration = Duration::from_secs(5);
-
-/// What a job is told while it runs.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Told {
-    Resume,
-    Cancel,
-    BackendLost,
-    HostShutdown,
-}
 
 /// What the control loop is told.
 pub(in crate::daemon) enum Update {
@@ -85,7 +77,7 @@ pub(super) struct Drive {
     id: JobId,
     inquiry: Inquiry,
     code: Option<CloseCode>,
-    orders: mpsc::Receiver<Told>,
+    orders: Rc<Orders>,
     job: Job,
     began: Instant,
     answers: FuturesUnordered<Answer>,
@@ -101,7 +93,7 @@ impl Drive {
         inquiry: Inquiry,
         options: Options,
         code: Option<CloseCode>,
-        orders: mpsc::Receiver<Told>,
+        orders: Rc<Orders>,
     ) -> Self {
         let settings = inquiry.settings();
         let sight = Sight::of(&inquiry);
@@ -164,12 +156,7 @@ impl Drive {
                     }
                     event
                 }
-                Some(told) = self.orders.recv() => Some(match told {
-                    Told::Resume => Event::Resume,
-                    Told::Cancel => Event::Cancel,
-                    Told::BackendLost => Event::BackendLost,
-                    Told::HostShutdown => Event::HostShutdown,
-                }),
+                event = self.orders.next() => Some(event),
             };
             let Some(event) = event else { continue };
             actions.extend(self.job.on(self.began.elapsed(), event));

@@ -17,7 +17,7 @@ use crate::daemon::reload;
 use crate::daemon::setup::StartError;
 use crate::edge::Edge;
 use crate::edge::route::Service;
-use crate::restart::handoff::rehearse;
+use crate::restart::handoff::Rehearsals;
 use crate::restart::interlock::{BadCertificate, Facts, Plan, UnitFact};
 use crate::restart::job::{Kind, Target};
 
@@ -32,7 +32,7 @@ pub(super) struct Inquiry {
     pub(super) kind: Kind,
     pub(super) config: PathBuf,
     /// What a successor of this process would be.
-    pub(super) program: PathBuf,
+    pub(super) rehearsals: Rc<Rehearsals>,
     pub(super) tickets: Arc<TicketKeys>,
     pub(super) in_use: Arc<[InUse]>,
     pub(super) known_rate: Option<f64>,
@@ -104,8 +104,7 @@ impl Inquiry {
         }
         // What it makes of a broken configuration says nothing about the program.
         if facts.configuration.is_none() {
-            let tried = rehearse(self.program.clone(), self.config.clone()).await;
-            facts.successor = tried.err();
+            facts.successor = self.rehearsals.rehearse().await.err();
         }
         if self.kind == Kind::Restart {
             self.ask_systemd(&mut facts).await;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::Running;
-use super::drive::Told;
 use crate::control::units::{Outlook, Units};
 use crate::edge::{Fate, Loss};
 use crate::restart::job::Kind;
@@ -26,7 +25,7 @@ pub(super) async fn answer(
         let jobs = running.borrow();
         let is_meant = |one: &&Running| one.wanted.includes(&loss.service, &loss.backend);
         if let Some(job) = jobs.iter().find(is_meant) {
-            let _ = job.orders.try_send(Told::BackendLost);
+            job.orders.backend_lost();
             // In a drain somebody else stops the unit, for good or not.
             if job.kind == Kind::Restart {
                 loss.backend.settle(Fate::Restarting);

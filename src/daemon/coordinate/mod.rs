@@ -1,7 +1,7 @@
 //! The restart of services: what is asked for ([`requests`]) becomes jobs, and each job has a task
 //! that drives it ([`drive`]) by what it sees ([`sight`], [`processor`]); what becomes of it is
 //! kept and told ([`results`]). Before one begins, [`facts`] are gathered for the interlock.
-//! [`targets`] says which backends are meant, [`arrivals`] how many newcomers are usual. What a lost
+//! [`orders`] are what a job is told meanwhile. [`targets`] says which backends are meant, [`arrivals`] how many newcomers are usual. What a lost
 //! backend means is found out by [`losses`], and what follows from the end of the host by [`host`].
 
 mod arrivals;
@@ -9,6 +9,7 @@ mod drive;
 mod facts;
 mod host;
 mod losses;
+mod orders;
 mod processor;
 mod requests;
 mod results;
@@ -20,19 +21,17 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 use self::arrivals::Arrivals;
-use self::drive::Told;
 pub(super) use self::drive::Update;
+use self::orders::{End, Orders};
 use self::targets::Wanted;
 use crate::control::jobs::JobId;
 use crate::control::units::Units;
 use crate::edge::Edge;
+use crate::restart::handoff::Rehearsals;
 use crate::restart::job::Kind;
-
-/// Commands that may wait for a job's task.
-const ORDERS: usize = 16;
 
 /// What jobs have told and the control loop has not heard yet. A job waits for it.
 const UPDATES: usize = 64;
@@ -40,11 +39,14 @@ const UPDATES: usize = 64;
 /// All that restarts services.
 pub(super) struct Coordinator {
     units: Rc<Units>,
+    rehearsals: Rc<Rehearsals>,
+    /// Held by whoever finds out what a restart would do: anybody may ask, one at a time.
+    planning: Rc<Mutex<()>>,
     running: RunningJobs,
     /// Of each service.
     arrivals: HashMap<String, Arrivals>,
-    /// Clients a second that the host took back.
-    known_rate: Option<f64>,
+    /// Clients a second that the host took back, of each service.
+    known_rates: HashMap<String, f64>,
     /// What a service's unit took to be healthy again the last time.
     restart_took: HashMap<String, Duration>,
     pub(super) host_shutdown: bool,
@@ -60,12 +62,16 @@ struct Running {
     job: JobId,
     kind: Kind,
     wanted: Wanted,
-    orders: mpsc::Sender<Told>,
+    orders: Rc<Orders>,
 }
 
 impl Coordinator {
     /// Must be called within a local runtime: the edge's questions are answered from now on.
-    pub(super) fn new(bus: Option<&str>, edge: &Edge) -> (Self, mpsc::Receiver<Update>) {
+    pub(super) fn new(
+        bus: Option<&str>,
+        edge: &Edge,
+        rehearsals: Rehearsals,
+    ) -> (Self, mpsc::Receiver<Update>) {
         let (updates, received) = mpsc::channel(UPDATES);
         let units = Rc::new(Units::connect(bus));
         let running = RunningJobs::default();
@@ -75,9 +81,11 @@ impl Coordinator {
         }
         let coordinator = Self {
             units,
+            rehearsals: Rc::new(rehearsals),
+            planning: Rc::default(),
             running,
             arrivals: HashMap::new(),
-            known_rate: None,
+            known_rates: HashMap::new(),
             restart_took: HashMap::new(),
             host_shutdown: false,
             updates,
@@ -94,8 +102,9 @@ impl Coordinator {
     /// told, so that time is left out.
     pub(super) fn look(&mut self, edge: &Edge) {
         let services = edge.services();
-        self.arrivals
-            .retain(|name, _| services.iter().any(|one| one.name == *name));
+        let is_there = |name: &str| services.iter().any(|one| one.name == name);
+        self.arrivals.retain(|name, _| is_there(name));
+        self.known_rates.retain(|name, _| is_there(name));
         for service in services {
             let seen = self.arrivals.entry(service.name.clone()).or_default();
             let running = self.running.borrow();
@@ -131,7 +140,7 @@ impl Coordinator {
     /// Every job that runs ends, with its hold open: this process goes away.
     pub(super) fn cancel_all(&self) {
         for one in self.running.borrow().iter() {
-            let _ = one.orders.try_send(Told::Cancel);
+            one.orders.end(End::Cancel);
         }
     }
 
@@ -139,7 +148,7 @@ impl Coordinator {
     pub(super) fn host_goes_down(&mut self) {
         self.host_shutdown = true;
         for one in self.running.borrow().iter() {
-            let _ = one.orders.try_send(Told::HostShutdown);
+            one.orders.end(End::HostShutdown);
         }
     }
 

@@ -3,12 +3,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::drive::{Drive, Told, Update};
+use super::Running;
+use super::drive::{Drive, Update};
 use super::facts::Inquiry;
+use super::orders::{End, Orders};
 use super::targets::Wanted;
-use super::{ORDERS, Running};
 use crate::control::command::{Options, Refusal};
 use crate::control::jobs::{JobId, JobKind};
 use crate::control::message_id;
@@ -117,7 +118,7 @@ impl Daemon {
                 "service {service:?} is not drained"
             )));
         };
-        let _ = running.orders.try_send(Told::Resume);
+        running.orders.resume();
         Ok(running.job)
     }
 
@@ -127,7 +128,7 @@ impl Daemon {
         let mut jobs = Vec::new();
         for one in self.coordinator.running.borrow().iter() {
             if one.kind == Kind::Drain && all.iter().any(|wanted| wanted.overlaps(&one.wanted)) {
-                let _ = one.orders.try_send(Told::Resume);
+                one.orders.resume();
                 jobs.push(one.job);
             }
         }
@@ -149,7 +150,7 @@ impl Daemon {
                 )),
             });
         };
-        let _ = running.orders.try_send(Told::Cancel);
+        running.orders.end(End::Cancel);
         Ok(job)
     }
 
@@ -166,8 +167,13 @@ impl Daemon {
                 return;
             }
         };
+        let planning = Rc::clone(&self.coordinator.planning);
         tokio::task::spawn_local(async move {
-            let _ = answer.send(Ok(Box::new(inquiry.plan().await)));
+            let _turn = planning.lock().await;
+            // Nobody may wait for it any more.
+            if !answer.is_closed() {
+                let _ = answer.send(Ok(Box::new(inquiry.plan().await)));
+            }
         });
     }
 
@@ -180,10 +186,10 @@ impl Daemon {
             wanted: wanted.clone(),
             kind,
             config: self.args.config.clone(),
-            program: self.program.clone(),
+            rehearsals: Rc::clone(&coordinator.rehearsals),
             tickets: Arc::clone(&self.tickets),
             in_use: Arc::clone(&self.in_use),
-            known_rate: coordinator.known_rate,
+            known_rate: coordinator.known_rates.get(&wanted.service).copied(),
             newcomers_per_second: coordinator.newcomers(&wanted.service),
             other_job: coordinator
                 .in_the_way(wanted)
@@ -213,7 +219,7 @@ impl Daemon {
             return Err(Refusal::Busy(text.to_owned()));
         }
         let inquiry = self.inquiry(&wanted, kind);
-        let (orders, told) = mpsc::channel(ORDERS);
+        let orders = Rc::new(Orders::default());
         let shown = match kind {
             Kind::Restart => JobKind::Restart,
             Kind::Drain => JobKind::Drain,
@@ -232,9 +238,9 @@ impl Daemon {
             job,
             kind,
             wanted,
-            orders,
+            orders: Rc::clone(&orders),
         });
-        let drive = Drive::new(job, inquiry, options, code, told);
+        let drive = Drive::new(job, inquiry, options, code, orders);
         tokio::task::spawn_local(drive.run(self.coordinator.updates.clone()));
         self.show();
         Ok(job)

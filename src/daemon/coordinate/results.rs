@@ -98,8 +98,9 @@ impl Daemon {
 
     fn job_ended(&mut self, job: JobId, report: &JobReport, learned: Option<f64>) {
         self.coordinator.ended(job);
-        if learned.is_some() {
-            self.coordinator.known_rate = learned;
+        if let Some(rate) = learned {
+            let service = report.service.clone();
+            self.coordinator.known_rates.insert(service, rate);
         }
         let longest = report.units.iter().filter_map(|one| one.restarted_ms).max();
         if let Some(ms) = longest {

@@ -1,16 +1,20 @@
 //! What a job sees of its service and of the host while it runs.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::facts::Inquiry;
 use super::processor::Processor;
-use crate::edge::times::Times;
+use crate::edge::times::Lately;
 use crate::restart::job::Counts;
+use crate::restart::pace::RATE_WINDOW;
 
 pub(super) struct Sight {
-    /// How long clients took to come in, at the last look.
-    times: Times,
+    began: Instant,
+    /// How long clients took to come in.
+    lately: Lately,
     /// The control groups of the units, as soon as they are known.
     groups: oneshot::Receiver<Vec<String>>,
     /// None: it is not known what clients come back to.
@@ -28,7 +32,8 @@ impl Sight {
         });
         let times = inquiry.service().map(|service| service.times());
         Self {
-            times: times.unwrap_or_default(),
+            began: Instant::now(),
+            lately: Lately::new(RATE_WINDOW, Duration::ZERO, times.unwrap_or_default()),
             groups,
             processor: None,
         }
@@ -45,9 +50,7 @@ impl Sight {
         let Some(service) = inquiry.service() else {
             return Counts::default();
         };
-        let times = service.times();
-        let latency = times.lower_quartile_since(&self.times);
-        self.times = times;
+        let latency = self.lately.look(self.began.elapsed(), service.times());
         let now = service.counters();
         Counts {
             left: 0,

@@ -39,7 +39,7 @@ pub use launch::{LAUNCH_SUBCOMMAND, Launch, SUCCESSOR_OPTION, launch_command};
 pub use message::Message;
 pub use offer::Offer;
 pub use predecessor::{Handed, Outcome, Predecessor, Progress, receive};
-pub use rehearsal::rehearse;
+pub use rehearsal::Rehearsals;
 pub use successor::{Departing, Successor, prepare};
 
 /// Listeners that one handoff may pass. A process with more has other limits to fear first.

@@ -52,15 +52,15 @@ impl Job {
             latency: self.last.latency,
             busy: self.last.busy,
         };
-        let mut soon = self.pace.awaits_canary();
-        let mut count = self.pace.next(now, seen);
         // Also without an answer it goes on at the deadline, when the edge cuts off who is left.
         if self.last.left == 0 || now >= self.deadline {
             return self.drain(now);
         }
         if self.telling.is_some() {
-            return;
+            return self.pace.look(now, seen);
         }
+        let mut soon = self.pace.awaits_canary();
+        let mut count = self.pace.next(now, seen);
         let canary = canary.min(hurry);
         if self.pace.awaits_canary() && self.last.untold > 0 && now >= canary {
             if !self.order.force {

@@ -35,7 +35,7 @@ use crate::config::Spread;
 
 /// Less than BBR's 2/ln 2, which fills the queue of a path for a round trip: with clients that
 /// return after 1 to 5 s the wait at the end of startup is below 1 s, as the simulation shows.
-const STARTUP_GAIN: f64 = 2.2;
+const STARTUP_GAIN: f64 = 2.1;
 
 /// Of what the host is reckoned to bear, how much is asked of it.
 const ROOM_GAIN: f64 = 0.92;
@@ -62,8 +62,8 @@ const KNOWN_GAIN: f64 = 0.85;
 /// rate that is too high is not seen.
 const GROWTH: f64 = 0.02;
 
-/// Over how long the rate of returns is measured.
-const RATE_WINDOW: Duration = Duration::from_millis(500);
+/// Over how long the rate of returns is measured, and what they took where they are few.
+pub const RATE_WINDOW: Duration = Duration::from_millis(500);
 
 /// Clients a second that any core takes back: a full handshake and an upgrade within 4 ms, which
 /// is ten times what they cost on a common one.
@@ -100,8 +100,10 @@ pub struct Seen {
     pub told: u64,
     /// Clients that came back (or whose upgrade was answered) so far.
     pub back: u64,
-    /// From accept to the end of the handshake, and from the upgrade's request to its answer
-    /// without the time held: the mean of what finished since the last look. None: nothing did.
+    /// From accept to the answer of the upgrade, without the time held: the lower quartile of what
+    /// finished since the last look or, if those are few, of the latest within [`RATE_WINDOW`]: it
+    /// has the clients' own round trips in it, so it is only of many. None: too few finished, or
+    /// nobody since the last look.
     pub latency: Option<Duration>,
     /// What part of its time the busiest of all that a returning client passes through was at work
     /// since the last look: 0 to 1. None: not known, as of a backend on another host.
@@ -127,8 +129,12 @@ pub struct Pace {
     rate: f64,
     /// Clients a second that a full host was last seen to finish.
     capacity: Option<f64>,
+    /// By then most of somebody's time was at work.
+    is_sure: bool,
     /// Parts of a client that are owed from earlier steps.
     credit: f64,
+    /// When [`Self::next`] was called last, and when anything was.
+    paid: Duration,
     now: Duration,
     /// Since the longest delay ago.
     history: VecDeque<(Duration, Seen)>,
@@ -195,7 +201,9 @@ impl Pace {
             rate: LEAST_PER_CORE * settings.cores.max(1) as f64,
             stage,
             capacity: None,
+            is_sure: false,
             credit: 0.0,
+            paid: Duration::ZERO,
             now: Duration::ZERO,
             history: VecDeque::new(),
             work: Work::default(),
@@ -212,8 +220,9 @@ impl Pace {
 
     /// How many are to be told now. Call it some ten times a second, `now` never going back.
     pub fn next(&mut self, now: Duration, seen: Seen) -> u64 {
-        let step = now.saturating_sub(self.now).min(LONGEST_STEP);
-        self.observe(now, seen);
+        let step = now.saturating_sub(self.paid).min(LONGEST_STEP);
+        self.paid = now;
+        self.look(now, seen);
         match self.stage {
             Stage::Fresh => {
                 let size = self.credit as u64;
@@ -258,13 +267,18 @@ impl Pace {
     }
 
     /// Clients a second that the host takes back, as far as it was seen: for the next job's
-    /// [`Settings::known`]. None while it was never full.
+    /// [`Settings::known`]. None while it was never full, or finished less than any host does
+    /// without having been at work: it was something else that took time.
     #[must_use]
     pub fn learned(&self) -> Option<f64> {
+        let least = LEAST_PER_CORE * self.settings.cores.max(1) as f64;
         self.capacity
+            .filter(|capacity| self.is_sure || *capacity >= least)
     }
 
-    fn observe(&mut self, now: Duration, seen: Seen) {
+    /// Takes in what is seen while those of the last call are still being told, in place of
+    /// [`Self::next`]: what is owed meanwhile is owed to the next ones.
+    pub fn look(&mut self, now: Duration, seen: Seen) {
         self.now = now;
         self.history.push_back((now, seen));
         self.work.look(now, seen);
@@ -302,6 +316,7 @@ impl Pace {
             let capacity = self.returns().max(before);
             self.filled = self.now;
             self.capacity = Some(capacity);
+            self.is_sure = self.work.is_busy() || (spell && self.is_sure);
             let least = LEAST_OF_FULL * self.settings.cores.max(1) as f64;
             self.rate = (CRUISE_GAIN * capacity / coming).max(least);
             self.stage = Stage::Cruise;
@@ -330,6 +345,7 @@ impl Pace {
         {
             // Before it is full.
             self.capacity = self.work.capacity();
+            self.is_sure = true;
             self.rate = room;
             self.filled = self.now;
             self.stage = Stage::Cruise;

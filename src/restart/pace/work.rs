@@ -69,6 +69,12 @@ impl Work {
                 .is_some_and(|(busy, _)| busy - self.other_now > MUCH * (1.0 - self.other_now))
     }
 
+    /// Most of the time goes to anything at all.
+    pub(super) fn is_busy(&self) -> bool {
+        let over = self.over_the_window();
+        over.is_some_and(|(busy, _)| busy > MUCH)
+    }
+
     /// What part of the time was at work, and returns a second.
     fn over_the_window(&self) -> Option<(f64, f64)> {
         let (first, last) = (self.looks.front()?, self.looks.back()?);
