@@ -15,9 +15,9 @@
 //!    A label has a value from the configuration or from a list in the program, never one that a
 //!    client chose. All values of such a list are there from the start, so that a first
 //!    occurrence shows as a change from 0.
-//! 3. List it in batond(8) (`packaging/man/more/batond.8`), and where it can say that something is wrong, in the example of
-//!    alerts, `packaging/prometheus-rules.yml`. `tests/metrics` compares what is served with the
-//!    manual page, the alerts and the dashboard.
+//! 3. List it in batond(8) (`packaging/man/more/batond.8`), and where it can say that something is
+//!    wrong, in the example of alerts, `packaging/prometheus-rules.yml`. `tests/metrics` compares
+//!    what is served with the manual page, the alerts and the dashboard.
 
 pub mod endpoint;
 pub mod families;
