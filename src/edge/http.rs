@@ -1,5 +1,6 @@
-//! A connection until it is a WebSocket: TLS handshake, requests, answers. hyper speaks HTTP/1.1
-//! on both sides; a WebSocket is taken out of it at the 101 and goes to the relay.
+//! A connection until it is a WebSocket: TLS handshake, then mostly an [opening](super::opening)
+//! without hyper. For all else hyper speaks HTTP/1.1 on both sides; what becomes a WebSocket after
+//! all is taken out of it at the 101 and goes to the relay.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;

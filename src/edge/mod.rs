@@ -1,9 +1,11 @@
 //! A connection comes in → TLS → upgrade → relay → close.
 //!
 //! In the order in which a connection meets them: a [`listener`] holds the socket, the acceptor
-//! of a worker thread takes the connection, TLS and HTTP bring it to the 101, a
-//! [`route`] says where to, a backend takes it or it is held until one does, the relay passes
-//! bytes and knows where frames end ([`frame`]), and ends it with a Close ([`close`]). [`clients`] knows who is there.
+//! of a worker thread takes the connection, and after TLS the opening looks at the header
+//! ([`head`]): a [`route`] says where to, a backend's line takes the request or it is held until
+//! one does. Who does not ask for a WebSocket, or is not given one, is hyper's. After the 101 the
+//! relay passes bytes and knows where frames end ([`frame`]), and ends it with a Close
+//! ([`close`]). [`clients`] knows who is there.
 
 mod acceptor;
 mod ahead;
