@@ -1,5 +1,7 @@
 //! The opening handshake, in whatever shape it comes: usual, in pieces, unusual, or wrong.
 
+use std::time::{Duration, Instant};
+
 use crate::frame::Frame;
 use crate::http::{switching, upgrade};
 use crate::peer::Peer;
@@ -101,6 +103,9 @@ fn a_backend_is_let_go_when_the_client_leaves_before_its_answer() {
         let mut backend = world.backend.accept();
         backend.message();
         client.end();
+        let left = Instant::now();
         backend.ended();
+        // Long before it would have waited too long for an answer, which is a minute.
+        assert!(left.elapsed() < Duration::from_secs(40));
     }
 }
