@@ -17,7 +17,7 @@ const BUILD_SECONDS: &str = "900";
 
 /// The root file system of a release, built now if it is not in the cache.
 ///
-/// The cache is `$BATOND_SYSTEM_CACHE`, else `target/system`. Of several callers, in whatever
+/// The cache is `$TEST_SYSTEM_CACHE`, else `target/system`. Of several callers, in whatever
 /// process, one builds and the others wait for it.
 ///
 /// # Panics
@@ -37,7 +37,7 @@ pub(super) fn base(release: Release) -> PathBuf {
 }
 
 fn cache() -> PathBuf {
-    match env::var_os("BATOND_SYSTEM_CACHE") {
+    match env::var_os("TEST_SYSTEM_CACHE") {
         Some(folder) => PathBuf::from(folder),
         // Beside the folder that cargo makes for integration tests, target/tmp.
         None => Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("system"),
