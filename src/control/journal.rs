@@ -1,5 +1,5 @@
 //! Where the log goes: to journald in full, or as readable lines to stderr. Whoever logs never waits
-//! for either ([`queue`]), and what repeats itself is summed up ([`repeats`]).
+//! for either (`queue`), and what repeats itself is summed up (`repeats`).
 
 mod queue;
 mod repeats;

@@ -1,5 +1,5 @@
 //! What happened at the edge, counted over all workers. Each is touched once a connection or
-//! less, never once a message; what passes through is counted in [`traffic`](super::traffic).
+//! less, never once a message; what passes through is counted in `traffic`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! `org.batond.Baton1.Manager`: calls become commands, the view becomes properties.
 
-use std::collections::HashMap;
-
 use tokio::sync::watch;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
@@ -12,7 +10,7 @@ use super::error::Error;
 use super::object::{Exhibit, Held};
 use super::options::{Options, how, none};
 use super::parts::{Certificate, Job, Listener, Service};
-use super::rows::{self, ClientRow, FailureRow, ForecastRow, JobRow, Named, PlanRow, ProblemRow};
+use super::rows::{self, ClientRow, FailureRows, ForecastRow, JobRow, Named, PlanRow, ProblemRow};
 use crate::control::command::{Command, Outlet, UnitCommand};
 use crate::control::jobs::JobId;
 use crate::control::view::View;
@@ -222,16 +220,9 @@ impl Manager {
     /// it was shown (empty: none, or replaced since), the name of the finding that explains it
     /// (empty: none), and all of it in words.
     #[zbus(out_args("counts", "latest"))]
-    async fn list_failures(
-        &self,
-        options: Options,
-    ) -> Result<(HashMap<String, u64>, Vec<FailureRow>), Error> {
+    async fn list_failures(&self, options: Options) -> Result<FailureRows, Error> {
         none(&options)?;
-        let failures = self.outlet.failures().await?;
-        let counts = failures.counts.into_iter();
-        let counts = counts.map(|(reason, count)| (reason.word().to_owned(), count));
-        let latest = failures.latest.iter().map(|one| rows::failure(one));
-        Ok((counts.collect(), latest.collect()))
+        Ok(rows::failures(self.outlet.failures().await?))
     }
 
     /// The service of a name.
@@ -307,12 +298,8 @@ impl Manager {
     /// it, and since when (microseconds since 1970).
     #[zbus(out_args("problems"))]
     fn list_problems(&self) -> Vec<ProblemRow> {
-        self.view
-            .load()
-            .problems
-            .iter()
-            .map(rows::problem)
-            .collect()
+        let view = self.view.load();
+        view.problems.iter().map(rows::problem).collect()
     }
 
     /// How many clients have a WebSocket, of a service or (empty) of all, and at most `limit` of

@@ -9,7 +9,7 @@ use super::parts::{Job, figure, microseconds};
 use crate::certificate::ledger::joined::{Joined, version_name};
 use crate::control::jobs::JobView;
 use crate::control::problem::Problem;
-use crate::control::view::{ClientView, Foretold};
+use crate::control::view::{ClientView, Failures, Foretold};
 use crate::restart::interlock::Plan;
 
 /// Figures, and each refusal: name, what is in the way, what to do about it, and whether `force`
@@ -33,7 +33,7 @@ pub(super) type ForecastRow = (String, u64, String, String, String);
 
 /// When, listener, network, family, name, reason, alert, version, certificate, cause, and all of
 /// it in words.
-pub(super) type FailureRow = (
+type FailureRow = (
     u64,
     String,
     String,
@@ -46,6 +46,9 @@ pub(super) type FailureRow = (
     String,
     String,
 );
+
+/// How many of each reason, and the latest.
+pub(super) type FailureRows = (HashMap<String, u64>, Vec<FailureRow>);
 
 /// Service, listener, address, and since when.
 pub(super) type ClientRow = (String, String, String, u64);
@@ -108,7 +111,14 @@ pub(super) fn client(one: ClientView) -> ClientRow {
     )
 }
 
-pub(super) fn failure(joined: &Joined) -> FailureRow {
+pub(super) fn failures(failures: Failures) -> FailureRows {
+    let counts = failures.counts.into_iter();
+    let counts = counts.map(|(reason, count)| (reason.word().to_owned(), count));
+    let latest = failures.latest.iter().map(|one| failure(one));
+    (counts.collect(), latest.collect())
+}
+
+fn failure(joined: &Joined) -> FailureRow {
     let failure = &joined.failure;
     (
         microseconds(failure.at),

@@ -10,7 +10,7 @@
 //! 1. *Canary*: a few, and nobody else until a quarter of them is back.
 //! 2. *Startup*: `STARTUP_GAIN` times the rate at which clients come back. What is on its way is
 //!    so bound to what has arrived: growth waits for the clients by itself, however long they take.
-//!    Where it is known how busy the host is, a few returns tell what it can do ([`work`]), and
+//!    Where it is known how busy the host is, a few returns tell what it can do (`work`), and
 //!    nearly that is asked of it at once.
 //! 3. *Cruise*, once most of its time goes to returns, or latency has grown by `TOLERATED`, which
 //!    says that the host is full: the rate
@@ -23,13 +23,14 @@
 //! are on their way wait longer, and only those after them do not.
 
 mod idle;
+mod sight;
 mod work;
 
 use std::collections::VecDeque;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use self::idle::Idle;
+pub use self::sight::{Seen, Settings};
 use self::work::Work;
 use crate::config::Spread;
 
@@ -79,36 +80,6 @@ const LONGEST_STEP: Duration = Duration::from_millis(250);
 /// Smallest and largest canary, in clients. The smallest has several, since a client without
 /// reconnect of its own never comes back.
 const CANARY: (u64, u64) = (5, 50);
-
-/// What is known before the first client is told.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// `restart.spread`.
-    pub spread: Spread,
-    /// When clients are told to return, or most do of their own: `restart.retry`.
-    pub retry: RangeInclusive<Duration>,
-    /// Processor cores that take clients back.
-    pub cores: usize,
-    /// Clients a second that this host took back at an earlier restart, if there was one.
-    pub known: Option<f64>,
-}
-
-/// What can be seen of the clients. Numbers only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Seen {
-    /// Clients that were told (or let in) so far.
-    pub told: u64,
-    /// Clients that came back (or whose upgrade was answered) so far.
-    pub back: u64,
-    /// From accept to the answer of the upgrade, without the time held: the lower quartile of what
-    /// finished since the last look or, if those are few, of the latest within [`RATE_WINDOW`]: it
-    /// has the clients' own round trips in it, so it is only of many. None: too few finished, or
-    /// nobody since the last look.
-    pub latency: Option<Duration>,
-    /// What part of its time the busiest of all that a returning client passes through was at work
-    /// since the last look: 0 to 1. None: not known, as of a backend on another host.
-    pub busy: Option<f64>,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
