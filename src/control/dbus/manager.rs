@@ -1,5 +1,7 @@
 //! `org.batond.Baton1.Manager`: calls become commands, the view becomes properties.
 
+use std::collections::HashMap;
+
 use tokio::sync::watch;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
@@ -10,7 +12,7 @@ use super::error::Error;
 use super::object::{Exhibit, Held};
 use super::options::{Options, how, none};
 use super::parts::{Certificate, Job, Listener, Service};
-use super::rows::{self, ClientRow, FailureRows, ForecastRow, JobRow, Named, PlanRow, ProblemRow};
+use super::rows::{self, ClientRow, FailureRow, ForecastRow, JobRow, Named, PlanRow, ProblemRow};
 use crate::control::command::{Command, Outlet, UnitCommand};
 use crate::control::jobs::JobId;
 use crate::control::view::View;
@@ -213,14 +215,18 @@ impl Manager {
     }
 
     /// How many TLS handshakes have failed since the process began, by reason (all reasons), and
-    /// the latest of them, the newest first, at most 256: when (microseconds since 1970),
+    /// the latest of them, the newest first, at most 256, of which at most 64 are of what comes in
+    /// on any open port, such as port checks: when (microseconds since 1970),
     /// listener, the client's network, who it is by its greeting (`unknown`: not known), the name
     /// that it asked for (empty: none), reason, the alert that it sent (0: none), the version that
     /// was agreed on or else the highest that it offers (empty: not known), the certificate that
     /// it was shown (empty: none, or replaced since), the name of the finding that explains it
     /// (empty: none), and all of it in words.
     #[zbus(out_args("counts", "latest"))]
-    async fn list_failures(&self, options: Options) -> Result<FailureRows, Error> {
+    async fn list_failures(
+        &self,
+        options: Options,
+    ) -> Result<(HashMap<String, u64>, Vec<FailureRow>), Error> {
         none(&options)?;
         Ok(rows::failures(self.outlet.failures().await?))
     }

@@ -33,7 +33,7 @@ pub(super) type ForecastRow = (String, u64, String, String, String);
 
 /// When, listener, network, family, name, reason, alert, version, certificate, cause, and all of
 /// it in words.
-type FailureRow = (
+pub(super) type FailureRow = (
     u64,
     String,
     String,
@@ -46,9 +46,6 @@ type FailureRow = (
     String,
     String,
 );
-
-/// How many of each reason, and the latest.
-pub(super) type FailureRows = (HashMap<String, u64>, Vec<FailureRow>);
 
 /// Service, listener, address, and since when.
 pub(super) type ClientRow = (String, String, String, u64);
@@ -111,7 +108,7 @@ pub(super) fn client(one: ClientView) -> ClientRow {
     )
 }
 
-pub(super) fn failures(failures: Failures) -> FailureRows {
+pub(super) fn failures(failures: Failures) -> (HashMap<String, u64>, Vec<FailureRow>) {
     let counts = failures.counts.into_iter();
     let counts = counts.map(|(reason, count)| (reason.word().to_owned(), count));
     let latest = failures.latest.iter().map(|one| failure(one));
