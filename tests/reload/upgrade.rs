@@ -64,13 +64,19 @@ fn nothing_else_is_done_while_a_handoff_is_under_way() {
     .unwrap();
     let mut upgrade = world.ctl_command(&["upgrade"]);
     let upgrade = upgrade.stderr(Stdio::piped()).spawn().unwrap();
-    // Opens when the successor reads it, and that waits until something is in it.
-    let mut successors = File::options().write(true).open(&config).unwrap();
+    // Opens when somebody reads it, who waits until something is in it: first this process, which
+    // looks at the certificates that the successor would serve, then the successor.
+    let open = || File::options().write(true).open(&config).unwrap();
+    let mut own = open();
     for verb in ["reload", "upgrade"] {
         let said = failed_with(TEMPFAIL, &world.ctl(&[verb]));
         assert!(said.contains("under way"), "{said}");
     }
     assert_eq!(world.status("phase"), "handing-off");
+    own.write_all(good.as_bytes()).unwrap();
+    drop(own);
+    world.batond.wait_for_log("starting a successor", 1);
+    let mut successors = open();
     successors.write_all(good.as_bytes()).unwrap();
     drop(successors);
     succeeded(&upgrade.wait_with_output().unwrap());
