@@ -140,7 +140,7 @@ fn action(method: &str) -> Option<&'static str> {
 /// Signature and values for `busctl call`; `job` is the number of a job.
 fn arguments<'a>(method: &str, job: &'a str) -> Vec<&'a str> {
     match method {
-        "Reload" | "Upgrade" | "Forecast" => vec!["a{sv}", "0"],
+        "Reload" | "Upgrade" | "Forecast" | "ListFailures" => vec!["a{sv}", "0"],
         "Restart" | "Drain" => vec!["sa{sv}", "echo", "1", "force", "b", "false"],
         "Resume" | "Plan" => vec!["sa{sv}", "echo", "0"],
         "DrainUnit" | "ResumeUnit" => vec!["sa{sv}", "echo.service", "0"],
@@ -285,6 +285,9 @@ impl<'a> Transcript<'a> {
             self.must(user, "Forecast")
                 .contains("\"critical\" \"expired\"")
         );
+        let failures = self.must(user, "ListFailures");
+        assert!(failures.starts_with("a{st}a(tsssssussss) "), "{failures}");
+        assert!(failures.contains("\"certificate-expired\" 0"), "{failures}");
         for (get, list, path) in [
             (
                 "GetService",
