@@ -48,9 +48,9 @@ const USELESS: [(&str, &str, &str); 6] = [
         "raise LimitNOFILE=",
     ),
     (
-        "may have too little memory",
-        // Enough to begin with, and not for the stacks of that many threads.
-        "#!/bin/sh\nBATOND_WORKERS=64 exec prlimit --as=100000000 /usr/bin/batond.real \"$@\"\n",
+        "may have too few threads",
+        // Enough to begin with beside those of this process, and not for that many workers.
+        "#!/bin/sh\nBATOND_WORKERS=64 exec prlimit --nproc=40 /usr/bin/batond.real \"$@\"\n",
         "cannot start the workers: Resource temporarily unavailable",
     ),
     // Last, because it takes the whole time that a successor has.
